@@ -14,8 +14,8 @@ ORDER = (
 ).split()
 BACKENDS_MAY_SEE = {"types", "errors", "ports", "settings", "backends"}
 HEAVY = set(
-    "torch transformers peft trl datasets sentence_transformers xllamacpp wordllama openai pypdfium2 docx pptx openpyxl "
-    "lxml bs4 odf striprtf psycopg ray rapidocr tokenizers".split()
+    "torch transformers peft trl datasets sentence_transformers xllamacpp wordllama openai pypdfium2 docx pptx "
+    "openpyxl lxml bs4 odf striprtf psycopg ray rapidocr tokenizers".split()
 )
 HEAVY_HOMES = ("backends/", "ingest/readers/", "store/postgres.py")
 FILES = sorted(ROOT.rglob("*.py"))
