@@ -93,6 +93,7 @@ class ReadProblem(StrEnum):
     TIMED_OUT = "timed-out"
     OUT_OF_MEMORY = "out-of-memory"
     UNREADABLE = "unreadable"
+    ACCESS = "invalid-access-tags"
 
 
 class UnreadableFile(KnowhowError):

@@ -147,7 +147,11 @@ Change = Put | Remove | Fail | SetAccess
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """What a source's file looked like when it was last read, to skip unchanged files without opening them."""
+    """What a source's file looked like when it was last read, to skip unchanged files without opening them.
+
+    `path` is relative to the source's root, absolute for single files. `mtime_ns` is the later of the file's
+    modification and status change; 0 = open it next time, whatever it looks like.
+    """
 
     uri: str
     path: str
@@ -165,6 +169,10 @@ class Source:
     prefix: str = ""
     kind: str = "folder"
     """folder | files | jsonl"""
+    access: frozenset[str] = frozenset()
+    """Tags every document of it carries; kept, so that a later sync without the option doesn't open them."""
+    rules: str = ""
+    """Text of the access rules by path (TOML), kept for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class IngestReport:
     removed: Sequence[str] = ()
     unchanged: int = 0
     failed: Sequence[Failure] = ()
+    warnings: Sequence[tuple[str, str]] = ()
+    """(uri or pattern, what was left out or repaired) of what was read in this sync."""
     passages: int = 0
     embedded: int = 0
     seconds: float = 0.0
