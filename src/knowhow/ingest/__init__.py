@@ -1,0 +1,1 @@
+"""Files to documents to passages: readers, the sandbox they run in, splitting and sync."""
