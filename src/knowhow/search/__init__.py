@@ -1,0 +1,1 @@
+"""Question to hits: candidates of both sides, fused, freed of duplicates, merged and cut to k."""

@@ -1,0 +1,116 @@
+"""Hits that each say something new: repeated passages once, neighbours in one document as one stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from knowhow.ports import Overlay, Store
+from knowhow.store.analyze import terms
+from knowhow.types import Fate, Filter, Passage
+
+_SHINGLE = 3
+"""Terms in a row that are compared."""
+_LONGEST = 3000
+"""Characters a merged stretch may reach, about three passages: more would let one document fill the context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Passages shown as one hit, the best first; `text == document.text[start:end]`."""
+
+    passages: tuple[Passage, ...]
+    start: int
+    end: int
+    text: str
+
+
+def unrepeated(ranked: Sequence[Passage]) -> tuple[list[Passage], dict[int, Fate]]:
+    """`ranked` without passages whose every word sequence stands in another one, and the fate of those left out.
+
+    Nothing is lost by leaving them out: of a passage and a longer one that contains it the longer stays, of two that
+    say the same the one that took effect later, else the better; it takes the better rank of the two. Passages that
+    differ in a single word, number or "not" both stay, because that is how sources contradict each other.
+    """
+    kept: list[Passage] = []
+    shingles: list[frozenset[tuple[str, ...]]] = []
+    fates: dict[int, Fate] = {}
+    for passage in ranked:
+        mine = _shingles(passage.text)
+        twin = next((i for i, other in enumerate(shingles) if mine <= other or other <= mine), None)
+        if twin is None:
+            kept.append(passage)
+            shingles.append(mine)
+        elif mine > shingles[twin] or (mine == shingles[twin] and _later(passage, kept[twin])):
+            fates[kept[twin].id] = Fate.DUPLICATE
+            kept[twin], shingles[twin] = passage, mine
+        else:
+            fates[passage.id] = Fate.DUPLICATE
+    return kept, fates
+
+
+def _shingles(text: str) -> frozenset[tuple[str, ...]]:
+    words = terms(text) or [text]
+    return frozenset(zip(*(words[i:] for i in range(min(_SHINGLE, len(words)))), strict=False))
+
+
+def _later(a: Passage, b: Passage) -> bool:
+    return a.effective_at is not None and b.effective_at is not None and a.effective_at > b.effective_at
+
+
+def stretches(
+    ranked: Sequence[Passage], size: int, store: Store, filter: Filter, overlay: Overlay | None
+) -> tuple[list[Stretch], dict[int, Fate]]:
+    """The first `size` stretches of `ranked`, and the fate of passages that are not the best of one.
+
+    Passages are taken in order until there are `size` stretches. One that continues or overlaps a stretch of the
+    same document version is merged into it; the stretch keeps the better rank and at most `_LONGEST` characters.
+    """
+    found: list[Stretch] = []
+    fates: dict[int, Fate] = {}
+    texts = _Texts(store, filter, overlay)
+    for passage in ranked:
+        if len(found) == size:
+            fates[passage.id] = Fate.BELOW_K
+            continue
+        new, at = Stretch((passage,), passage.start, passage.end, passage.text), len(found)
+        for i in reversed(range(len(found))):
+            merged = _merged(found[i], new, texts)
+            if merged is not None:
+                new, at = merged, i
+                del found[i]
+        found.insert(at, new)
+        fates |= {other.id: Fate.MERGED for other in new.passages[1:]}
+    return found, fates
+
+
+class _Texts:
+    """Document texts for merging, each read at most once and only through `filter`."""
+
+    def __init__(self, store: Store, filter: Filter, overlay: Overlay | None) -> None:
+        self._store = store
+        self._filter = filter
+        self._known = (
+            {(put.document.uri, put.document.version): put.document.text for put in overlay.add} if overlay else {}
+        )
+
+    def of(self, passage: Passage) -> str:
+        """The passage's document version; "" when it may no longer be seen."""
+        key = (passage.uri, passage.version)
+        if key not in self._known:
+            document = self._store.document(passage.uri, self._filter, version=passage.version)
+            self._known[key] = document.text if document else ""
+        return self._known[key]
+
+
+def _merged(better: Stretch, other: Stretch, texts: _Texts) -> Stretch | None:
+    """Both as one stretch, or None when they do not touch."""
+    one, two = better.passages[0], other.passages[0]
+    start, end = min(better.start, other.start), max(better.end, other.end)
+    if (one.uri, one.version) != (two.uri, two.version) or end - start > _LONGEST:
+        return None
+    text = texts.of(one)
+    gap = text[min(better.end, other.end) : max(better.start, other.start)]
+    if gap.strip() or end > len(text):
+        return None
+    return Stretch(better.passages + other.passages, start, end, text[start:end])
