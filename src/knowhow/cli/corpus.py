@@ -1,0 +1,133 @@
+"""Commands about what is known: ingest, documents, reindex."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from knowhow.cli import options
+from knowhow.cli.arguments import read_access, read_where
+from knowhow.cli.output import clean, follow, note, size, styled, table, write, write_json
+
+if TYPE_CHECKING:
+    from knowhow.types import IngestReport
+
+SHOWN_FAILURES = 20
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders or files.")],
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help='Name of the source; its uris start with "NAME/".')
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Go on although more than half of the source is gone.")] = False,
+    access: Annotated[
+        str | None,
+        typer.Option("--access", metavar="TAGS", help='Tags an asker must hold, all of them, e.g. "hr"; "" clears.'),
+    ] = None,
+    as_documents: Annotated[
+        bool, typer.Option("--as-documents", help='A JSONL file is one document a line: {"_id", "title", "text"}.')
+    ] = False,
+    workspace: options.In = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make the workspace equal to folders or files: add, update, move, remove.
+
+    A later run reads only what changed. Exit code 8: some files gave no text; the rest is done.
+
+    \b
+    Example: knowhow ingest handbook/ --as handbook
+             knowhow ingest payroll/ --as payroll --access hr
+    """
+    from knowhow.workspace import Workspace, ingest_json
+
+    with Workspace.open(workspace) as opened:
+        steps = opened.ingest_stream(paths, name=name, yes=yes, access=read_access(access), as_documents=as_documents)
+        report = follow(steps)
+        tagged = opened.tags()
+    if as_json:
+        write_json(ingest_json(report))
+    else:
+        _print_report(report)
+        if access or tagged:
+            note(f"some documents need a tag to be seen ({', '.join(sorted(tagged))}): ask with --access TAG")
+    if report.failed:
+        raise typer.Exit(8)
+
+
+def _print_report(report: IngestReport) -> None:
+    counts = {
+        "added": len(report.added),
+        "updated": len(report.updated),
+        "moved": len(report.moved),
+        "removed": len(report.removed),
+        "unchanged": report.unchanged,
+        "failed": len(report.failed),
+    }
+    write(", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing to do")
+    write(f"{size(report.passages, 'passage')} written, {report.embedded} embedded, {report.seconds:.1f} s")
+    for failure in report.failed[:SHOWN_FAILURES]:
+        reason = styled(failure.reason, "yellow")
+        write(f"  {clean(failure.uri)}: {reason}: {clean(failure.detail)}")
+    if len(report.failed) > SHOWN_FAILURES:
+        write(f"  and {len(report.failed) - SHOWN_FAILURES} more: `knowhow documents` lists them")
+
+
+def documents(
+    source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this source.")] = None,
+    where: options.Where = None,
+    access: options.Access = None,
+    workspace: options.In = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List what is ingested: version, state, passages, and why a file gave no text.
+
+    \b
+    Example: knowhow documents --where customer=acme
+    """
+    from knowhow.workspace import Workspace, document_json
+
+    with Workspace.open(workspace) as opened:
+        found = opened.documents(source=source, where=read_where(where), access=read_access(access))
+    if as_json:
+        write_json([document_json(info) for info in found])
+        return
+    if not found:
+        note("no documents; `knowhow ingest FOLDER` adds some")
+        return
+    rows = [
+        (info.uri, info.version, info.passages, _state(info.state, info.reason), ",".join(sorted(info.access)))
+        for info in found
+    ]
+    table(("uri", "version", "passages", "state", "access"), rows)
+
+
+def _state(state: str, reason: str) -> str:
+    return f"{state}: {reason}" if reason else str(state)
+
+
+def reindex(
+    embedder: Annotated[
+        str | None, typer.Option("--embedder", metavar="NAME", help="static, st:NAME_OR_PATH, openai:NAME or URL#NAME.")
+    ] = None,
+    workspace: options.In = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Split and embed every document again, as the settings say now; questions switch over at the end.
+
+    \b
+    Example: knowhow reindex --embedder st:all-MiniLM-L6-v2
+    """
+    from knowhow.workspace import Workspace
+
+    with Workspace.open(workspace, flags={"embedder": embedder}) as opened:
+        report = follow(opened.reindex_stream())
+    body = {"index": report.index, "documents": report.documents, "passages": report.passages}
+    if as_json:
+        write_json(body)
+        return
+    write(f"{size(report.documents, 'document')}, {size(report.passages, 'passage')}: index {report.index} is active")
+    if embedder:
+        note(f'to keep it for later documents, set embedder = "{embedder}" in knowhow.toml')

@@ -1,0 +1,92 @@
+"""The `knowhow` command: the list of commands, and every error as one line with its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from knowhow.cli import answering, corpus, setup
+from knowhow.cli.output import note, styled, write_json
+from knowhow.errors import KnowhowError
+
+INTERRUPTED = 130
+
+
+def _group(name: str | None, text: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+
+app = _group("knowhow", "Answers from your documents that show where it says so.")
+app.command("init")(setup.init)
+app.command("ingest")(corpus.ingest)
+app.command("search")(answering.search)
+app.command("ask")(answering.ask)
+app.command("documents")(corpus.documents)
+traces = _group("traces", "How earlier answers came about.")
+traces.command("list")(answering.traces_list)
+traces.command("show")(answering.traces_show)
+app.add_typer(traces)
+app.command("feedback")(answering.feedback)
+app.command("reindex")(corpus.reindex)
+app.command("doctor")(setup.doctor)
+config = _group("config", "Settings and recipes, and where each value comes from.")
+config.command("show")(setup.config_show)
+app.add_typer(config)
+app.command("demo")(setup.demo)
+app.command("version")(setup.version)
+
+
+def run() -> None:
+    """Entry point of the `knowhow` script."""
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit status; errors become one line on stderr (and JSON with `--json`)."""
+    try:
+        status = typer.main.get_command(app).main(list(arguments), "knowhow", standalone_mode=False)
+    except KnowhowError as error:
+        return _fail(arguments, error.name, str(error), error.exit_code, error)
+    except TyperException as error:
+        return _fail(arguments, "usage-problem", _usage(error), error.exit_code, error)
+    except (KeyboardInterrupt, Abort):
+        status = INTERRUPTED
+    except Exception as error:  # the last resort: a person gets a line, a developer the traceback
+        text = f"unexpected {type(error).__name__}: {error}; KNOWHOW_DEBUG=1 shows where, `knowhow doctor` may help"
+        return _fail(arguments, "unexpected", text, 1, error)
+    if status == INTERRUPTED:
+        note("interrupted; what was finished is kept: run the same command again to continue")
+    return status if isinstance(status, int) else 0
+
+
+def _usage(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    text = error.format_message().rstrip(".")
+    if not text or context is None:
+        return text
+    return f"{text}{'' if text.endswith('?') else ';'} see `{context.command_path} --help`"
+
+
+def _fail(arguments: Sequence[str], name: str, text: str, status: int, error: Exception) -> int:
+    if not text:  # a group without a command: its help was already printed
+        return status
+    if os.environ.get("KNOWHOW_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    line = " ".join(text.split())
+    note(line, styled("error: ", "red", sys.stderr))
+    if "--json" in arguments:
+        write_json({"error": {"name": name, "message": line, "exit_code": status}})
+    return status
