@@ -18,6 +18,11 @@ _TAG = re.compile(r"[^\W_][\w.:@/-]{0,63}")
 _OWN_KEY = "access"
 _MAX_OWN = 1000
 """Readers cut metadata here: of a longer list some tags may be missing."""
+_UNPARSED = re.compile(
+    r"\s*(?P<fence>---|\+\+\+)[ \t]*\n(?:(?!(?P=fence))[^\n]*\n){0,400}?(?P<line>\s*[\"']?access[\"']?\s*[:=][^\n]*)",
+    re.I,
+)
+"""Front matter that a reader left in the text because it does not parse, with a line that names tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,10 @@ class Tagging:
     rules: AccessRules
     prefix: str = ""
 
-    def tags(self, uri: str, before: frozenset[str], metadata: Mapping[str, MetaValue]) -> frozenset[str]:
-        """Tags of the source, of the rules for its path, and of the document itself, which may raise
-        `UnreadableFile`; `before` are the ones it has now."""
+    def tags(self, uri: str, before: frozenset[str]) -> frozenset[str]:
+        """Tags of the source and of the rules for its path; `before` are the ones the document has now."""
         base = before if self.base is None else self.base
-        return base | self.rules.tags(uri.removeprefix(self.prefix)) | own_tags(metadata)
+        return base | self.rules.tags(uri.removeprefix(self.prefix))
 
 
 def check_tags(tags: Iterable[str], where: str) -> frozenset[str]:
@@ -90,24 +94,32 @@ def load_rules(path: Path) -> AccessRules:
     return parse_rules(text, str(path))
 
 
-def own_tags(metadata: Mapping[str, MetaValue]) -> frozenset[str]:
+def own_tags(metadata: Mapping[str, MetaValue], text: str = "") -> frozenset[str]:
     """Tags a document asks for itself (`access: hr, legal` in its front matter).
 
-    Raises `UnreadableFile` for a value that is no list of tags: better not shown than shown to everyone.
+    Raises `UnreadableFile` for a value that is no list of tags, and for front matter that could not be parsed and
+    seems to name some: better not shown than shown to everyone.
     """
     tags: set[str] = set()
     for key, value in metadata.items():
-        if key.strip().lower() != _OWN_KEY:
+        name = key.strip().lower()
+        if name.startswith(f"{_OWN_KEY}."):
+            raise _no_list(f"{key}: {value}")
+        if name != _OWN_KEY:
             continue
         words = [word.strip(" \t\n\"'") for word in re.split(r"[,;]", str(value).strip().strip("[]"))]
         cut_short = len(str(value)) >= _MAX_OWN
         if isinstance(value, bool | float) or cut_short or not all(_TAG.fullmatch(word) for word in words):
-            shown = str(value)[:80]
-            raise UnreadableFile(
-                ReadProblem.ACCESS, f"access: {shown!r} in the document is no list of tags; write access: hr, legal"
-            )
+            raise _no_list(f"access: {value}")
         tags.update(words)
+    if not tags and (match := _UNPARSED.match(text)):
+        raise _no_list(match["line"])
     return frozenset(tags)
+
+
+def _no_list(line: str) -> UnreadableFile:
+    detail = f"{line[:80]!r} in the document is no list of tags; write one line like access: hr, legal"
+    return UnreadableFile(ReadProblem.ACCESS, detail)
 
 
 def _rule(pattern: str, tags: object, where: str) -> tuple[str, GitIgnoreSpec, frozenset[str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from knowhow.errors import ConfigProblem, UnreadableFile
-from knowhow.ingest.access_rules import AccessRules, Tagging, check_tags, parse_rules
+from knowhow.ingest.access_rules import AccessRules, Tagging, check_tags, own_tags, parse_rules
 from knowhow.ingest.batch import Batch, Vectors
 from knowhow.ingest.corpus import scan_corpus
 from knowhow.ingest.dates import effective_at, supersedes
@@ -175,7 +175,8 @@ def _retag(store: Store, plan: Plan, tagging: Tagging, batch: Batch, tally: _Tal
         elif failed:
             tally.failed.append(Failure(info.uri, info.reason, info.detail))
         # What a failed document said of itself is not known any more, so it keeps the tags it had.
-        tags = tagging.tags(info.uri, info.access, info.metadata) | (info.access if failed else frozenset())
+        own = info.access if failed else own_tags(info.metadata)
+        tags = tagging.tags(info.uri, info.access) | own
         if tags != info.access:
             changes.append(SetAccess(info.uri, tags))
     for change in changes:
@@ -195,7 +196,8 @@ def _take(
     try:
         if isinstance(outcome.result, UnreadableFile):
             raise outcome.result
-        document = _document(source, uri, outcome, tagging.tags(uri, tags, outcome.result.metadata))
+        own = own_tags(outcome.result.metadata, outcome.result.text)
+        document = _document(source, uri, outcome, tagging.tags(uri, tags) | own)
     except UnreadableFile as problem:
         failure = Failure(uri, problem.reason.value, problem.detail)
         tally.failed.append(failure)
@@ -204,7 +206,7 @@ def _take(
         if before and Failure(uri, before.reason, before.detail) == failure:
             batch.stamp(stamp)
         else:
-            tags |= tagging.tags(uri, tags, {})
+            tags |= tagging.tags(uri, tags)
             batch.change(Fail(uri, source.name, failure.reason, failure.detail, outcome.content_hash, tags), stamp)
         return
     tally.took(task.step, uri, task.moved_from, task.found.size, batch.put(document, stamp, task.moved_from))
