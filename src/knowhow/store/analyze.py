@@ -6,6 +6,8 @@ import re
 import unicodedata
 from itertools import chain
 
+from knowhow.store.stem import stem
+
 ANALYZER_REVISION = 1
 """Raised when `terms` changes, so that an index built with other terms is recognised."""
 
@@ -28,7 +30,6 @@ _HUMPS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+"
 )
-_VOWEL = re.compile(r"[aeiouy]")
 
 STOP_WORDS = frozenset(
     "a about after all also am an and any are as at be been being but by can could did do does during for from "
@@ -45,7 +46,7 @@ STOP_WORDS = frozenset(
 def terms(text: str) -> list[str]:
     """The terms of `text` in order, repeated as often as they occur.
 
-    Words are lowercased, stripped of accents and lightly stemmed. Numbers stay whole ("1,000" and "1000" are one
+    Words are lowercased, stripped of accents and stemmed. Numbers stay whole ("1,000" and "1000" are one
     term). A compound with digits or inner capitals ("KB-1234", "maxRetries", "2023-01-05") gives itself without its
     joints and its parts; one of plain words gives its parts. Runs of scripts without spaces give their bigrams.
     """
@@ -73,7 +74,7 @@ class _Known(dict[str, tuple[str, ...]]):
 def _analyze(token: str) -> list[str]:
     if token.isascii():
         if token.isalpha() and (token.islower() or token.isupper() or token[1:].islower()):
-            return [_stem(token.lower())]
+            return [stem(token.lower())]
     else:
         token = _INVISIBLE.sub("", unicodedata.normalize("NFKD", token))
         token = unicodedata.normalize("NFC", token).replace("’", "'")
@@ -107,9 +108,9 @@ def _compound(token: str) -> list[str]:
         whole = "".join(parts).casefold()
         named = "_" in piece or len(pieces) > len(parts) or any(c.isdigit() for c in whole)
         if named or len(pieces) == 1:
-            found.append(_stem(whole))
+            found.append(stem(whole))
         if len(pieces) > 1:
-            found += [_stem(part.casefold()) for part in pieces if len(part) > 1 or not named]
+            found += [stem(part.casefold()) for part in pieces if len(part) > 1 or not named]
     return found
 
 
@@ -131,21 +132,6 @@ def _humps(part: str) -> list[str]:
     if not part.isascii() or part.islower() or part.isupper() or part[1:].islower():
         return [part]
     return _HUMPS.findall(part) or [part]
-
-
-def _stem(word: str) -> str:
-    """Harman's S-stemmer plus -ing and -ed: what plurals and verb forms share, and little else."""
-    if len(word) < 4 or not word.isalpha():
-        return word
-    if word.endswith("ies") and len(word) > 4 and word[-4] not in "ae":
-        return word[:-3] + "y"
-    if word.endswith("s") and word[-2] not in "us":
-        word = word[:-1]
-    for ending in ("ing", "ed"):
-        stem = word.removesuffix(ending)
-        if stem != word and len(stem) > 2 and _VOWEL.search(stem):
-            return stem[:-1] if stem[-1] == stem[-2] and stem[-1] not in "lsz" else stem
-    return word
 
 
 _known = _Known()
