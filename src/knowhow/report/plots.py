@@ -123,7 +123,7 @@ def lines(title: str, series: Sequence[Series], *, x_label: str, y_label: str) -
 def _axis(low: float, high: float, start: float, end: float) -> _Axis:
     if not (isfinite(low) and isfinite(high)):
         raise ValueError(f"a plot needs finite values, not {low} to {high}")
-    return _Axis(low, high if high > low else low + 1.0, start, end)
+    return _Axis(low, high if high - low > 1e-9 * max(1.0, abs(low)) else low + 1.0, start, end)
 
 
 def _round_step(rough: float) -> float:
