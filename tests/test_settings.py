@@ -141,9 +141,8 @@ def test_a_recipe_table_of_unknown_keys_is_refused_in_words(table: dict[str, obj
 def test_keys_are_references_to_variables(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("MY_KEY=s3cret\n")
     result = loaded(tmp_path, '[keys]\n"llm.example.com" = "MY_KEY"', OPENAI_API_KEY="other")
-    assert result.key_for("llm.example.com") == ("MY_KEY", "s3cret")
-    assert result.key_for("api.openai.com") == ("OPENAI_API_KEY", "other")
-    assert result.key_for("elsewhere.example.com") == ("", "")
+    assert result.settings.keys == {"api.openai.com": "OPENAI_API_KEY", "llm.example.com": "MY_KEY"}
+    assert (result.variables["MY_KEY"], result.variables["OPENAI_API_KEY"]) == ("s3cret", "other")
     assert "s3cret" not in repr(result.settings)
     assert "s3cret" not in repr(result.origins)
 

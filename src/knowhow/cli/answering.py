@@ -48,12 +48,12 @@ def search(
 
     if (query is None) == (queries is None):
         raise UsageProblem('give either a query or --queries FILE, e.g. `knowhow search "return a laptop"`')
-    asked = [{"id": "1", "text": query}] if queries is None else read_rows(queries, ("text", "query", "question"))
+    asked = [{"id": "1", "text": query or ""}] if queries is None else read_rows(queries, ("text", "query", "question"))
     with Workspace.open(workspace) as opened, ExitStack() as stack:
         run = stack.enter_context(trec.open("w", encoding="utf-8")) if trec else None
         for row in asked:
             result = opened.search(
-                row["text"] or "",
+                row["text"],
                 k=k,
                 mode=mode,
                 where=read_where(where),
@@ -206,21 +206,22 @@ def feedback(
     \b
     Example: knowhow feedback 3f2a --correct "75 euros since July"
     """
+    from knowhow.answer.feedback import Verdict
     from knowhow.workspace import Workspace
 
     given = {
-        "up": up,
-        "down": down,
-        "correct": correct is not None,
-        "should-decline": should_decline,
-        "wrong-source": wrong_source,
+        Verdict.UP: up,
+        Verdict.DOWN: down,
+        Verdict.CORRECT: correct is not None,
+        Verdict.SHOULD_DECLINE: should_decline,
+        Verdict.WRONG_SOURCE: wrong_source,
     }
-    kinds = [kind for kind, chosen in given.items() if chosen]
-    if len(kinds) != 1:
+    verdicts = [verdict for verdict, chosen in given.items() if chosen]
+    if len(verdicts) != 1:
         raise UsageProblem("give exactly one of --up, --down, --correct TEXT, --should-decline, --wrong-source")
     with Workspace.open(workspace) as opened:
-        stored = opened.feedback(trace, kinds[0], text=correct or "", access=read_access(access))
+        stored = opened.feedback(trace, verdicts[0], text=correct or "", access=read_access(access))
     if as_json:
-        write_json(stored)
+        write_json(stored.to_json())
     else:
-        write(f"kept: {kinds[0]} for {stored['trace_id']}")
+        write(f"kept: {stored.verdict} for {stored.trace_id}")

@@ -39,9 +39,9 @@ def answer_one(workspace: Workspace, question: str, asking: Asking, as_json: boo
     if as_json:
         write_json(answer_json(_ask(workspace, question, asking)))
     elif sys.stdout.isatty():
-        _print_answer(_ask_watched(workspace, question, asking))
+        print_answer(_ask_watched(workspace, question, asking))
     else:
-        _print_answer(_ask(workspace, question, asking))
+        print_answer(_ask(workspace, question, asking))
 
 
 def answer_many(workspace: Workspace, rows: Iterable[Mapping[str, Any]], asking: Asking) -> None:
@@ -101,7 +101,8 @@ def _ask_watched(workspace: Workspace, question: str, asking: Asking) -> Answer:
         return answer
 
 
-def _print_answer(answer: Answer) -> None:
+def print_answer(answer: Answer) -> None:
+    """The answer, its citations beneath, and on stderr what made it."""
     if answer.abstained:
         write(styled("No answer: ", "yellow") + clean(answer.explanation))
     else:

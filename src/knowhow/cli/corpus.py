@@ -27,6 +27,10 @@ def ingest(
         str | None,
         typer.Option("--access", metavar="TAGS", help='Tags an asker must hold, all of them, e.g. "hr"; "" clears.'),
     ] = None,
+    access_rules: Annotated[
+        Path | None,
+        typer.Option("--access-rules", metavar="FILE", help='Tags by path: TOML lines like "hr/**" = ["hr"].'),
+    ] = None,
     as_documents: Annotated[
         bool, typer.Option("--as-documents", help='A JSONL file is one document a line: {"_id", "title", "text"}.')
     ] = False,
@@ -44,15 +48,22 @@ def ingest(
     from knowhow.workspace import Workspace, ingest_json
 
     with Workspace.open(workspace) as opened:
-        steps = opened.ingest_stream(paths, name=name, yes=yes, access=read_access(access), as_documents=as_documents)
+        steps = opened.ingest_stream(
+            paths,
+            name=name,
+            yes=yes,
+            access=read_access(access),
+            access_rules=access_rules,
+            as_documents=as_documents,
+        )
         report = follow(steps)
         tagged = opened.tags()
     if as_json:
         write_json(ingest_json(report))
     else:
         _print_report(report)
-        if access or tagged:
-            note(f"some documents need a tag to be seen ({', '.join(sorted(tagged))}): ask with --access TAG")
+        if tagged:
+            note(f"some documents are seen only with a tag: --access {','.join(sorted(tagged))}")
     if report.failed:
         raise typer.Exit(8)
 
@@ -123,11 +134,10 @@ def reindex(
     from knowhow.workspace import Workspace
 
     with Workspace.open(workspace, flags={"embedder": embedder}) as opened:
-        report = follow(opened.reindex_stream())
-    body = {"index": report.index, "documents": report.documents, "passages": report.passages}
+        index = follow(opened.reindex_stream())
     if as_json:
-        write_json(body)
+        write_json({"index": index})
         return
-    write(f"{size(report.documents, 'document')}, {size(report.passages, 'passage')}: index {report.index} is active")
+    write(f"index {index} is active")
     if embedder:
         note(f'to keep it for later documents, set embedder = "{embedder}" in knowhow.toml')

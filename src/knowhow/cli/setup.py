@@ -72,7 +72,7 @@ def config_show(
     from knowhow.settings import about
     from knowhow.workspace import config_json, load_settings
 
-    loaded = load_settings(workspace)
+    _, loaded = load_settings(workspace)
     if as_json:
         write_json(config_json(loaded, origin))
         return

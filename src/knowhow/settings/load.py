@@ -37,11 +37,6 @@ class Loaded:
             return self.recipes[name]
         raise NotFound(f'no recipe "{name}"{nearest(name, self.recipes)}; a recipe is a table in {FILE_NAME}')
 
-    def key_for(self, host: str) -> tuple[str, str]:
-        """(variable, key) for a provider's host; both empty where no variable is named, key empty where unset."""
-        variable = self.settings.keys.get(host, "")
-        return variable, self.variables.get(variable, "") if variable else ""
-
 
 def find_workspace(start: Path) -> Path:
     """The nearest folder from `start` upwards that holds `knowhow.toml`. Raises `ConfigProblem`."""

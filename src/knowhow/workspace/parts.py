@@ -1,0 +1,120 @@
+"""The concrete stores and models of a workspace, each opened when it is first needed and shared by all threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from knowhow.backends import ConnectOptions, open_chat, open_embedder, open_reranker, open_verifier
+from knowhow.errors import ConfigProblem
+from knowhow.ingest.access_rules import parse_rules
+from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
+from knowhow.settings import Loaded
+from knowhow.store.records import SqliteRecords
+from knowhow.store.sqlite import SqliteStore
+from knowhow.types import IndexSpec
+from knowhow.workspace.home import data_folder
+
+T = TypeVar("T")
+
+
+class Parts:
+    """What a workspace is made of. `close` closes whatever was opened."""
+
+    def __init__(self, folder: Path, loaded: Loaded) -> None:
+        self._settings = loaded.settings
+        self._options = _options(loaded)
+        data = data_folder(folder, loaded)
+        self.store: Store = SqliteStore(data / "knowhow.db")
+        try:
+            self.records: Records = SqliteRecords(data / "state.db")
+        except BaseException:
+            self.store.close()
+            raise
+        self._opened: dict[tuple[str, str], Any] = {}
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def chat(self, name: str) -> ChatModel:
+        """The model a recipe names."""
+        return self._once("chat", name, lambda: open_chat(name, self._options))
+
+    def embedder(self) -> Embedder:
+        """The embedder of the settings; `ConfigProblem` where the active index was made with another."""
+        embedder = self.wanted_embedder()
+        spec = next((spec for spec, active in self.store.indexes() if active), None)
+        if spec is not None and (spec.embedder, spec.dims) != (embedder.name, embedder.dims):
+            raise ConfigProblem(
+                f"the index was made with the embedder {spec.embedder}, but {embedder.name} is configured; embed "
+                f"everything again with `knowhow reindex`, or set embedder back"
+            )
+        return embedder
+
+    def wanted_embedder(self) -> Embedder:
+        """The embedder of the settings, whatever the index was made with."""
+        name = self._settings.embedder
+        return self._once("embedder", name, lambda: open_embedder(name, self._options))
+
+    def reranker(self, name: str) -> Reranker | None:
+        """The reranker a recipe names; None for an empty name."""
+        return self._once("reranker", name, lambda: open_reranker(name, self._options)) if name else None
+
+    def verifier(self, name: str) -> Verifier | None:
+        """The entailment model a recipe names; None for an empty name."""
+        return self._once("verifier", name, lambda: open_verifier(name, self._options)) if name else None
+
+    def spec(self) -> IndexSpec:
+        """The active index, or the one the settings want while there is none."""
+        active = next((spec for spec, active in self.store.indexes() if active), None)
+        return active or self.wanted_spec()
+
+    def wanted_spec(self) -> IndexSpec:
+        """The index that settings describe."""
+        embedder = self.wanted_embedder()
+        return IndexSpec(self._settings.split, embedder.name, embedder.dims)
+
+    def tags(self) -> frozenset[str]:
+        """Every tag that a source gives its documents, whole or by its rules."""
+        sources = self.store.sources()
+        ruled = (tags for source in sources for *_, tags in parse_rules(source.rules).patterns)
+        return frozenset().union(*(source.access for source in sources), *ruled)
+
+    def close(self) -> None:
+        """Closes models first, then the stores."""
+        for part in self._opened.values():
+            if hasattr(part, "close"):
+                with suppress(Exception):
+                    part.close()
+        self._opened.clear()
+        self.records.close()
+        self.store.close()
+
+    def _once(self, kind: str, name: str, make: Callable[[], T]) -> T:
+        """The part of this name, made by the first thread that needs it while the others wait for that one only."""
+        key = (kind, name)
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._opened:
+                self._opened[key] = make()
+            part: T = self._opened[key]
+            return part
+
+
+def _options(loaded: Loaded) -> ConnectOptions:
+    """Connection options from settings; keys that only `.env` holds are put where the clients look for them."""
+    settings = loaded.settings
+    for variable in settings.keys.values():
+        if variable in loaded.variables:
+            os.environ.setdefault(variable, loaded.variables[variable])
+    return ConnectOptions(
+        keys=settings.keys,
+        timeout_s=settings.timeout,
+        retries=settings.retries,
+        offline=settings.offline,
+        threads=settings.threads,
+    )
