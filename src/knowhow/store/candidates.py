@@ -1,0 +1,106 @@
+"""The best passages by keyword and by vector, with both scores exact for every one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from knowhow.ports import Candidates, Floats, Ints
+from knowhow.store import bm25
+from knowhow.store.bits import Positions, distances, encode, nearest
+from knowhow.store.files import fetch
+from knowhow.store.filters import Scope
+
+RESCORED = 2000
+"""Passages nearest by sign bits whose vectors are read for the exact cosine; measured in docs/store.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked for: term numbers (none = no keyword side), a vector or None, and how deep."""
+
+    terms: Sequence[int]
+    vector: Floats | None
+    depth: int
+
+
+def find(
+    connection: apsw.Connection, scope: Scope, question: Question, rotation: Floats, weights: bm25.Weights
+) -> Candidates:
+    """Union of the `depth` best passages of each side. Ties at the border go to the lower id."""
+    keyword = bm25.score(connection, scope, question.terms, weights) if question.terms else None
+    pool = best(keyword, scope.ids, question.depth) if keyword is not None else np.zeros(0, np.int64)
+    vector = question.vector
+    if vector is None or not np.any(vector):
+        return Candidates(scope.ids[pool], _at(keyword, pool), np.zeros(len(pool), np.float32))
+    code = encode(vector[None, :], rotation)[0]
+    near = nearest(distances(code, [part.codes for part in scope.parts], scope.allowed), _rescored(question.depth))
+    both = np.union1d(pool, near)
+    cosine = cosines(connection, scope, both, vector)
+    order = np.lexsort((scope.ids[both], -cosine))[: question.depth]
+    chosen = np.union1d(np.searchsorted(both, pool), order)
+    return Candidates(scope.ids[both[chosen]], _at(keyword, both[chosen]), cosine[chosen])
+
+
+def best(scores: Floats, ids: Ints, count: int) -> Positions:
+    """Positions of the `count` highest scores above 0; among equals the lower id."""
+    sample = np.sort(scores[:: max(1, len(scores) // 4096)])
+    border = sample[max(0, len(sample) - 1 - 3 * count * len(sample) // max(1, len(scores)))] if len(sample) else 0
+    high = np.flatnonzero(scores >= max(border, np.nextafter(np.float32(0), np.float32(1))))
+    if len(high) < count:
+        high = np.flatnonzero(scores > 0)
+    if len(high) <= count:
+        return high
+    values = scores[high]
+    least = np.partition(values, -count)[-count]
+    sure = high[values > least]
+    tied = high[values == least]
+    return np.sort(np.concatenate([sure, tied[np.argsort(ids[tied])[: count - len(sure)]]]))
+
+
+def cosines(connection: apsw.Connection, scope: Scope, positions: Positions, vector: Floats) -> Floats:
+    """float32[n]: cosine between `vector` and the stored half-precision vector at each position."""
+    ids = scope.ids[positions]
+    found = np.zeros(len(ids), np.float32)
+    stored = np.flatnonzero(ids > 0)
+    if len(stored):
+        keys, vectors = read_vectors(connection, ids[stored], len(vector))
+        order = stored[np.argsort(ids[stored])]
+        assert len(keys) == len(order), "a passage without its row"
+        found[order] = cosine(vectors, vector)
+    if scope.added is not None:
+        own = np.flatnonzero(ids < 0)
+        found[own] = cosine(scope.added[-ids[own] - 1], vector)
+    return found
+
+
+def read_vectors(connection: apsw.Connection, ids: Ints, dims: int) -> tuple[list[int], Floats]:
+    """(ids ascending, float32[n, dims]) of those passages that exist."""
+    rows = fetch(
+        connection,
+        "select id, vector from passage where id in (select value from json_each(?)) order by id",
+        (json.dumps(ids.tolist()),),
+    )
+    data = np.frombuffer(b"".join([vector for _, vector in rows]), np.float16)
+    return [key for key, _ in rows], data.reshape(-1, dims).astype(np.float32)
+
+
+def cosine(vectors: Floats, vector: Floats) -> Floats:
+    """float32[n] for float32[n, dims]; 0 where a vector is 0."""
+    sizes = np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) * np.linalg.norm(vector)
+    found: NDArray[np.float32] = np.zeros(len(vectors), np.float32)
+    np.divide(vectors @ vector, sizes, out=found, where=sizes > 0)
+    return found
+
+
+def _rescored(depth: int) -> int:
+    return max(RESCORED, 2 * depth)
+
+
+def _at(scores: Floats | None, positions: Positions) -> Floats:
+    return np.zeros(len(positions), np.float32) if scores is None else scores[positions]

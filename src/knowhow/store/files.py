@@ -1,0 +1,195 @@
+"""One SQLite file: opening, migrating, a connection per thread, transactions, and its failures in clear words."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from knowhow.errors import ConfigProblem, KnowhowError
+
+BUSY_SECONDS = 30
+"""How long a writer waits for another process's transaction; merges hold the lock for about a second."""
+_MAPPED = 1 << 36
+"""Upper bound of the memory-mapped part; mapped pages belong to the page cache, not to the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a file must be: `folder` of numbered migrations under `migrations/` and SQLite's application id."""
+
+    folder: str
+    application: int
+
+
+CORPUS = Format("corpus", 0x4B6E6F77)
+STATE = Format("state", 0x4B6E6F73)
+
+
+class Database:
+    """Connections to one file. Thread-safe; usable after a fork (the child opens its own connections).
+
+    Nothing else may open the file in this process: closing any other handle to it drops SQLite's POSIX locks.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], form: Format) -> None:
+        """Opens or creates the file and brings its format up to date. Raises `ConfigProblem`."""
+        self.path = os.fspath(path)
+        self._form = form
+        self._local = threading.local()
+        self._open: list[apsw.Connection] = []
+        self._lock = threading.Lock()
+        with self._translated():
+            self._migrate(self.connection())
+
+    def connection(self) -> apsw.Connection:
+        """This thread's connection."""
+        held = getattr(self._local, "held", None)
+        if held is not None and held[0] == os.getpid():
+            connection: apsw.Connection = held[1]
+            return connection
+        connection = apsw.Connection(self.path)
+        connection.set_busy_timeout(BUSY_SECONDS * 1000)
+        connection.execute(f"pragma mmap_size={_MAPPED}; pragma cache_size=-16384; pragma temp_store=memory")
+        connection.execute("pragma synchronous=full; pragma foreign_keys=off")
+        self._local.held = (os.getpid(), connection)
+        with self._lock:
+            self._open.append(connection)
+        return connection
+
+    @contextmanager
+    def reading(self) -> Iterator[apsw.Connection]:
+        """A transaction that sees one state of the file throughout."""
+        with self._translated():
+            connection = self.connection()
+            connection.execute("begin")
+            try:
+                yield connection
+            finally:
+                connection.execute("rollback")
+
+    @contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """A transaction that is on the disk when the block ends, or undone when it raises."""
+        with self._translated():
+            connection = self.connection()
+            connection.execute("begin immediate")
+            try:
+                yield connection
+                connection.execute("commit")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+
+    def tidy(self) -> None:
+        """Moves the write-ahead log into the file as far as readers allow, and refreshes the planner's statistics."""
+        with self._translated():
+            self.connection().execute("pragma wal_checkpoint(passive); pragma optimize").fetchall()
+
+    def backup(self, path: str) -> None:
+        """A consistent copy at `path`, which must not exist; a copy cut short leaves nothing there."""
+        target = Path(path)
+        if target.exists():
+            raise ConfigProblem(f"{path} exists already: name a new file for the backup")
+        partial = target.with_name(target.name + ".partial")
+        partial.unlink(missing_ok=True)
+        with self._translated(f"cannot write the backup {path}"):
+            copy = apsw.Connection(os.fspath(partial))
+            try:
+                with copy.backup("main", self.connection(), "main") as run:
+                    run.step(-1)
+                copy.execute("pragma journal_mode=delete").fetchall()
+            finally:
+                copy.close()
+            os.replace(partial, target)
+
+    def close(self) -> None:
+        """Closes every thread's connection."""
+        with self._lock:
+            held, self._open = self._open, []
+            self._local = threading.local()
+        for connection in held:
+            connection.close()
+
+    def _migrate(self, connection: apsw.Connection) -> None:
+        scripts = _migrations(self._form.folder)
+        version = _pragma(connection, "user_version")
+        empty = version == 0 and not connection.execute("select count(*) from sqlite_schema").get
+        if not empty and _pragma(connection, "application_id") != self._form.application:
+            raise ConfigProblem(f"{self.path} is not a Knowhow file: name another workspace, or move the file away")
+        if version > len(scripts):
+            raise ConfigProblem(
+                f"{self.path} has format {version}, this Knowhow reads up to {len(scripts)}: "
+                "upgrade with `pip install --upgrade knowhow-ai`"
+            )
+        if version == len(scripts):
+            return
+        if empty:
+            connection.execute("pragma page_size=8192")
+            connection.execute("pragma journal_mode=wal").fetchall()
+        connection.execute("begin immediate")
+        try:
+            for number in range(_pragma(connection, "user_version"), len(scripts)):
+                connection.execute(scripts[number])
+            connection.execute(f"pragma user_version={len(scripts)}; pragma application_id={self._form.application}")
+            connection.execute("commit")
+        finally:
+            if connection.in_transaction:
+                connection.execute("rollback")
+
+    @contextmanager
+    def _translated(self, doing: str = "") -> Iterator[None]:
+        """SQLite's errors as `ConfigProblem` with what to do; the file is as it was before the transaction."""
+        try:
+            yield
+        except KnowhowError:
+            raise
+        except apsw.Error as error:
+            raise _explain(error, doing or self.path) from error
+        except OSError as error:
+            raise ConfigProblem(f"{doing or self.path}: {error.strerror or error}") from error
+
+
+def fetch(connection: apsw.Connection, sql: str, values: apsw.Bindings | None = None) -> list[Any]:
+    """Every row as a tuple. Their types are the schema's, which no checker knows."""
+    return connection.execute(sql, values).fetchall()
+
+
+def fetch_one(connection: apsw.Connection, sql: str, values: apsw.Bindings | None = None) -> Any:
+    """The value of a query for one column of one row, or the row where it has several columns; None without a row."""
+    return connection.execute(sql, values).get
+
+
+def _pragma(connection: apsw.Connection, name: str) -> int:
+    return int(connection.execute(f"pragma {name}").get)
+
+
+def _migrations(folder: str) -> list[str]:
+    """The scripts `0001_….sql`, `0002_….sql` … in order."""
+    home = files("knowhow.store") / "migrations" / folder
+    return [script.read_text("utf-8") for script in sorted(home.iterdir(), key=lambda f: f.name)]
+
+
+_REASONS: tuple[tuple[type[apsw.Error], str], ...] = (
+    (apsw.FullError, "the disk is full; nothing was changed: free some space and run the command again"),
+    (apsw.ReadOnlyError, "it cannot be written; nothing was changed: check the permissions of the file and its folder"),
+    (apsw.CantOpenError, "it cannot be opened: check that the folder exists and may be read and written"),
+    (apsw.NotADBError, "it is not a Knowhow file, or it was overwritten: restore a backup or name another workspace"),
+    (apsw.CorruptError, "it is damaged: run `knowhow doctor`, and restore a backup if it cannot repair it"),
+    (apsw.BusyError, f"another process has been writing for {BUSY_SECONDS} s: wait for it or stop it, then try again"),
+    (apsw.IOError, "the disk reported an error; nothing was changed: check the disk and run `knowhow doctor`"),
+)
+
+
+def _explain(error: apsw.Error, what: str) -> ConfigProblem:
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return ConfigProblem(f"{what}: {reason} ({error})")
+    return ConfigProblem(f"{what}: {error}: run `knowhow doctor`")
