@@ -32,9 +32,8 @@ def run_demo(model: str) -> None:
             _question(workspace, model, ASKED_AGAIN, "answered; now the policy changes")
             _edit(workspace, company)
             _question(workspace, model, ASKED_AGAIN, "the same question, a moment later")
-    note(
-        f"\n{time.monotonic() - start:.0f} s. Now with your own files: knowhow init; knowhow ingest FOLDER; knowhow ask …"
-    )
+    note(f"\nThat took {time.monotonic() - start:.0f} s. With your own files:")
+    note("knowhow init; knowhow ingest FOLDER; knowhow ask QUESTION")
 
 
 def _sample(scratch: Path) -> tuple[Path, Path]:

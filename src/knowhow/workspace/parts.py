@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from knowhow.backends import ConnectOptions, open_chat, open_embedder, open_reranker, open_verifier
+from knowhow.backends.open import open_chat, open_embedder, open_reranker, open_verifier
+from knowhow.backends.options import ConnectOptions
 from knowhow.errors import ConfigProblem
 from knowhow.ingest.access_rules import parse_rules
 from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
-from knowhow.settings import Loaded
+from knowhow.settings import Loaded, Price
 from knowhow.store.records import SqliteRecords
 from knowhow.store.sqlite import SqliteStore
 from knowhow.types import IndexSpec
@@ -41,7 +42,8 @@ class Parts:
 
     def chat(self, name: str) -> ChatModel:
         """The model a recipe names."""
-        return self._once("chat", name, lambda: open_chat(name, self._options))
+        model: ChatModel = self._once("chat", name, lambda: open_chat(name, self._options))
+        return model
 
     def embedder(self) -> Embedder:
         """The embedder of the settings; `ConfigProblem` where the active index was made with another."""
@@ -57,7 +59,8 @@ class Parts:
     def wanted_embedder(self) -> Embedder:
         """The embedder of the settings, whatever the index was made with."""
         name = self._settings.embedder
-        return self._once("embedder", name, lambda: open_embedder(name, self._options))
+        embedder: Embedder = self._once("embedder", name, lambda: open_embedder(name, self._options))
+        return embedder
 
     def reranker(self, name: str) -> Reranker | None:
         """The reranker a recipe names; None for an empty name."""
@@ -66,6 +69,11 @@ class Parts:
     def verifier(self, name: str) -> Verifier | None:
         """The entailment model a recipe names; None for an empty name."""
         return self._once("verifier", name, lambda: open_verifier(name, self._options)) if name else None
+
+    def price(self, model: str) -> Price | None:
+        """The price of a model: the user's own, nothing for a model in this process, else unknown."""
+        own = Price(0.0, 0.0) if model == "extractive" or model.startswith("local:") else None
+        return self._settings.prices.get(model, own)
 
     def spec(self) -> IndexSpec:
         """The active index, or the one the settings want while there is none."""

@@ -241,6 +241,7 @@ class Workspace:
             model=self._parts.chat(recipe.model),
             reranker=self._parts.reranker(recipe.reranker),
             verifier=self._parts.verifier(recipe.verifier),
+            price=self._parts.price(recipe.model),
             filter=self._filter(access, where, as_of),
             history=history,
             context=context,
@@ -271,6 +272,7 @@ class Workspace:
             model=self._parts.chat(recipe.model),
             reranker=self._parts.reranker(recipe.reranker),
             verifier=self._parts.verifier(recipe.verifier),
+            price=self._parts.price(recipe.model),
             filter=self._filter(access, where, as_of),
             history=history,
             context=context,
@@ -292,7 +294,8 @@ class Workspace:
     def story(self, id: str, *, access: frozenset[str] | None = None) -> str:
         """A trace as a person reads it. Raises `NotFound`."""
         body = self.trace(id, access=access)
-        return story(Trace.from_json(body), [Feedback.from_json(row) for row in body["feedback"]])
+        said = [f"Feedback: {row['verdict']}{': ' + row['text'] if row['text'] else ''}" for row in body["feedback"]]
+        return "\n".join([story(Trace.from_json(body)), *said])
 
     def feedback(
         self, id: str, verdict: Verdict, *, text: str = "", by: str = "", access: frozenset[str] | None = None
