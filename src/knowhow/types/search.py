@@ -62,6 +62,7 @@ class Fate(StrEnum):
     BELOW_K = "below-k"
     OVER_BUDGET = "over-budget"
     IRRELEVANT = "below-relevance"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True)

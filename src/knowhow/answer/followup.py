@@ -1,0 +1,80 @@
+"""What a follow-up is about: carries the words it leans on over from the turns before, for the search."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from knowhow.answer.verify import names
+from knowhow.store.analyze import query_terms, terms
+from knowhow.types import Message
+
+_CARRIED = 10
+"""Words carried over at most; more drown what is new in the follow-up."""
+_SHORT = 3
+"""A question with fewer words of its own leans on the one before."""
+_POINTS_BACK = re.compile(
+    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|there|ones?|same|such|former|latter|"
+    r"above|mentioned|both|either|each|another|others?|else|more|"
+    r"er|sie|es|ihn|ihm|ihr|ihre|dies\w*|jene\w*|davon|dafür|damit|darüber|dort|dasselbe|il|elle|ils|elles|ello|ella|ellos|eso|esto)\b",
+    re.I,
+)
+_OPENS_BACK = re.compile(
+    r"^\W*(?:and|but|or|so|also|then|what about|how about|what if|why(?: not)?\W*$|when\W*$|where\W*$|who\W*$|how\W*$|how so|"
+    r"any(?:thing)? (?:other|else)|tell me more|go on|continue|und|oder|aber|auch|was ist mit|wie steht es|warum\W*$|wieso|et|y|ou)\b",
+    re.I,
+)
+_WORD = re.compile(r"[^\W_](?:[\w'’./@-]*\w)?")
+_CHATTER = frozenset(terms(
+    "please thanks thank hello hi ok okay great tell explain know want need help question answer more mean give find get like many much "
+    "long what's that's there's can't bitte danke gern"
+))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """`search` is the question as it is searched for; `carried` are the words taken from earlier turns."""
+
+    search: str
+    carried: tuple[str, ...] = ()
+
+
+def understand(question: str, history: Sequence[Message]) -> Understood:
+    """The question standing on its own. Unchanged where it already does, or where there is no history.
+
+    A follow-up is told by its pronouns, its opening ("what about…") or its brevity. What it leans on are the telling
+    words of the user's last question (itself understood in context) and the names in the last answer.
+    """
+    asked = [turn.content for turn in history if turn.role == "user"]
+    if not asked or not leans(question):
+        return Understood(question)
+    said = [turn.content for turn in history if turn.role == "assistant"]
+    before = asked[0]
+    for turn in asked[1:]:
+        before = _joined(turn, _telling(before)) if leans(turn) else turn
+    own = set(terms(question))
+    answered = [name for name in names(_first_lines(said[-1])) if len(name) > 2] if said else []
+    words = _telling(before) + answered[:4]
+    carried = [word for word in dict.fromkeys(words) if not set(terms(word)) <= own][:_CARRIED]
+    return Understood(_joined(question, carried), tuple(carried))
+
+
+def leans(question: str) -> bool:
+    """Whether `question` cannot be understood without what was said before."""
+    own = [term for term in query_terms(question) if term not in _CHATTER]
+    return len(own) < _SHORT or bool(_OPENS_BACK.match(question)) or bool(_POINTS_BACK.search(question))
+
+
+def _telling(question: str) -> list[str]:
+    """The words of `question` that say what it is about, in order."""
+    kept = set(query_terms(question)) - _CHATTER
+    return [word for word in _WORD.findall(question) if kept & set(terms(word))][-_CARRIED:]
+
+
+def _joined(question: str, words: Sequence[str]) -> str:
+    return f"{' '.join(words)} {question}" if words else question
+
+
+def _first_lines(text: str) -> str:
+    return text[:600]

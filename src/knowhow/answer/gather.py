@@ -1,0 +1,107 @@
+"""Brings together what may be shown: nothing, what search finds, the given evidence, or the corpus in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from knowhow.answer.asked import CONTEXT_URI, Corpus
+from knowhow.search.search import search
+from knowhow.types import CandidateTrace, Context, Document, Hit, Place, Range, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Hits in the order they are to be shown, what was looked at, and what was left out before packing."""
+
+    hits: tuple[Hit, ...] = ()
+    candidates: tuple[CandidateTrace, ...] = ()
+    irrelevant: tuple[Hit, ...] = ()
+    """Found, but below the recipe's relevance."""
+    order: str = ""
+    """How the hits are ordered, in words."""
+    unread: int = 0
+    """Documents never opened because what came before already fills the budget."""
+    ms: Mapping[str, float] = field(default_factory=dict)
+
+
+def gather(recipe: Recipe, corpus: Corpus, search_text: str, gold: Sequence[Range], characters: int) -> Gathered:
+    """What `recipe.context` asks for. `characters` bounds how much of the corpus is read for `FULL`."""
+    if recipe.context is Context.NONE:
+        return Gathered(order="no context")
+    if recipe.context is Context.GOLD:
+        return Gathered(_gold(corpus, gold), order="the given evidence, in its order")
+    if recipe.context is Context.FULL:
+        return _full(corpus, recipe, characters)
+    result = search(
+        corpus.store,
+        corpus.embedder,
+        search_text,
+        recipe,
+        corpus.filter,
+        overlay=corpus.overlay,
+        reranker=corpus.reranker,
+    )
+    order = "newest first" if recipe.newest_first else "most relevant first"
+    return Gathered(
+        result.hits, result.candidates, order=order, ms={f"search.{stage}": ms for stage, ms in result.ms.items()}
+    )
+
+
+def given(text: str) -> Hit:
+    """Text that came with the question, as a hit of its own."""
+    return _hit(Document(uri=CONTEXT_URI, text=text, title="Given with the question"), 0, len(text), 0)
+
+
+def _gold(corpus: Corpus, gold: Sequence[Range]) -> tuple[Hit, ...]:
+    hits = []
+    for rank, range_ in enumerate(gold, 1):
+        document = corpus.document(range_.uri, range_.version)
+        if document is not None:
+            hits.append(_hit(document, range_.start, range_.end, rank))
+    return tuple(hits)
+
+
+def _full(corpus: Corpus, recipe: Recipe, characters: int) -> Gathered:
+    """Whole documents by uri (or newest first) until `characters` are read; the rest is named, not opened."""
+    infos = [info for info in corpus.store.documents(corpus.filter) if info.version]
+    hidden = corpus.overlay.mask if corpus.overlay else frozenset()
+    listed = [(info.effective_at or info.updated, info.uri) for info in infos if info.uri not in hidden]
+    if corpus.overlay:
+        added = {put.document.uri: put.document for put in corpus.overlay.add}
+        listed = [row for row in listed if row[1] not in added]
+        listed += [(document.effective_at or document.valid_from, uri) for uri, document in added.items()]
+    listed.sort(key=lambda row: (-row[0] if recipe.newest_first else 0.0, row[1]))
+    hits: list[Hit] = []
+    unread = 0
+    left = characters
+    for _, uri in listed:
+        document = corpus.document(uri, 0) if left > 0 else None
+        if left <= 0:
+            unread += 1
+        elif document is not None and document.text.strip():
+            hits.append(_hit(document, 0, len(document.text), len(hits) + 1))
+            left -= len(document.text)
+    order = "newest first" if recipe.newest_first else "by uri"
+    return Gathered(tuple(hits), order=f"whole documents, {order}", unread=unread)
+
+
+def _hit(document: Document, start: int, end: int, rank: int) -> Hit:
+    return Hit(
+        rank=rank,
+        passages=(),
+        uri=document.uri,
+        version=document.version,
+        start=start,
+        end=end,
+        text=document.text[start:end],
+        title=document.title,
+        place=document.place_at(start) if document.spans else Place(),
+        lead="",
+        score=1.0,
+        keyword=0.0,
+        vector=0.0,
+        metadata=document.metadata,
+        effective_at=document.effective_at,
+        valid_from=document.valid_from,
+    )
