@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from knowhow.errors import ConfigProblem
 from knowhow.ingest.batch import CHARACTERS, PASSAGES, Cut, Vectors, cut
 from knowhow.ports import Embedder, Store
-from knowhow.types import EVERYTHING, Document, DocumentState, Filter, IndexSpec, Progress
+from knowhow.types import EVERYTHING, Document, Filter, IndexSpec, Progress
 
 _ALL = Filter(access=frozenset({EVERYTHING}))
 
@@ -16,8 +16,8 @@ def reindex(store: Store, embedder: Embedder, spec: IndexSpec) -> Generator[Prog
     """Makes the index of `spec` hold every retained version, activates it and returns its id.
 
     Questions are answered from the active index until the new one is complete. What an interrupted run has built is
-    kept and continued. Documents that change meanwhile are caught up with, before and after the switch.
-    Raises `ConfigProblem` where `embedder` is not the one of `spec`.
+    kept and continued, and documents that change meanwhile are caught up with. Raises `ConfigProblem` where
+    `embedder` is not the one of `spec`, and where a document changed in the very instant of the switch.
     """
     if (embedder.name, embedder.dims) != (spec.embedder, spec.dims):
         raise ConfigProblem(f"index {spec.id} needs embedder {spec.embedder!r}, not {embedder.name!r}")
@@ -27,12 +27,11 @@ def reindex(store: Store, embedder: Embedder, spec: IndexSpec) -> Generator[Prog
     while (yield from _fill(store, index, spec, vectors)):
         pass
     store.activate(index)
-    yield from _fill(store, index, spec, vectors)
     return index
 
 
 def _fill(store: Store, index: str, spec: IndexSpec, vectors: Vectors) -> Generator[Progress, None, int]:
-    """Adds the passages of every version that has none in `index`; returns how many versions that were."""
+    """Adds the passages of every version that has none in `index`; returns how many passages that were."""
     uris = [info.uri for info in store.documents(_ALL)]
     waiting: list[tuple[Document, list[Cut]]] = []
     passages = characters = filled = 0
@@ -52,9 +51,9 @@ def _fill(store: Store, index: str, spec: IndexSpec, vectors: Vectors) -> Genera
 def _missing(store: Store, index: str, uri: str) -> Iterator[Document]:
     """The versions of `uri` that have text but no passages in `index`."""
     for version in store.versions(uri, _ALL):
-        if version.state is not DocumentState.FAILED and not store.passages_of(index, uri, version.version):
+        if not store.passages_of(index, uri, version.version):
             document = store.document(uri, _ALL, version=version.version)
-            if document and document.text.strip():
+            if document:
                 yield document
 
 
@@ -62,4 +61,4 @@ def _write(store: Store, index: str, vectors: Vectors, waiting: list[tuple[Docum
     indexed = vectors.indexed(cuts for _, cuts in waiting)
     for (document, _), passages in zip(waiting, indexed, strict=True):
         store.index_passages(index, document.uri, document.version, passages)
-    return len(waiting)
+    return sum(len(passages) for passages in indexed)
