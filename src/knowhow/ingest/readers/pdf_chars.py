@@ -1,0 +1,206 @@
+"""The characters of a PDF page with their boxes, gathered into fragments: stretches of one line without a wide gap."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import unicodedata
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfPage
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in points from the upper left corner of the page as it is shown."""
+
+SOFT_HYPHEN = "\x02"
+"""What pdfium writes for a hyphen at the end of a line."""
+WIDE_GAP = 1.15
+"""Gap between characters, in font sizes, that parts cells; justified prose stays under one."""
+_BLANKS = {0, 9, 10, 13, 32, 160}
+_TINY = 1.5
+"""Points; text this small is not there to be read by people."""
+
+
+@dataclass(slots=True)
+class Fragment:
+    """A piece of one line."""
+
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    size: float
+    bold: bool = False
+    boxes: list[Box] = field(default_factory=list)
+    """One a character of `text`, only where asked for."""
+
+    @property
+    def middle(self) -> float:
+        """Height of the line's middle."""
+        return (self.y0 + self.y1) / 2
+
+
+@dataclass(slots=True)
+class PageText:
+    """A page's fragments in the order of the file, and what was seen on the way."""
+
+    width: float
+    height: float
+    fragments: list[Fragment]
+    sideways: list[str] = field(default_factory=list)
+    """Lines that run in another direction than the page, such as a stamp in the margin."""
+    turned: int = 0
+    """Degrees by which the page was turned to have most of its text run from left to right."""
+    characters: int = 0
+    unmapped: int = 0
+    tiny: int = 0
+    images: bool = False
+
+
+def page_text(page: PdfPage, *, boxes: bool = False) -> PageText:
+    """Fragments of one page; coordinates as the page is shown, rotation undone."""
+    from pypdfium2 import raw
+
+    left, bottom, right, top = page.get_bbox()
+    rotation = page.get_rotation()
+    width, height = (right - left, top - bottom) if rotation % 180 == 0 else (top - bottom, right - left)
+    result = PageText(width, height, [])
+    textpage = page.get_textpage()
+    handle = textpage.raw
+    directions = {angle: _Gather(result, boxes) for angle in (0, 90, 180, 270)}
+    gather, angle = directions[0], 0
+    rect = raw.FS_RECTF()
+    pointer = ctypes.byref(rect)
+    for i in range(raw.FPDFText_CountChars(handle)):
+        code = raw.FPDFText_GetUnicode(handle, i)
+        if code in (0, 10, 13, 0xFFFE, 0xFFFF):
+            gather.end()
+            continue
+        if not raw.FPDFText_GetLooseCharBox(handle, i, pointer):
+            continue
+        if code not in _BLANKS:
+            angle = (round(math.degrees(raw.FPDFText_GetCharAngle(handle, i)) / 90) * 90 - rotation) % 360
+            if directions[angle] is not gather:
+                gather.end()
+                gather = directions[angle]
+        box = (rect.left - left, top - rect.top, rect.right - left, top - rect.bottom)
+        shown = _turn(box, rotation, right - left, top - bottom)
+        gather.add(code, _turn(shown, angle, width, height), handle, i, raw)
+    gather.end()
+    textpage.close()
+    _choose_direction(result, directions)
+    return result
+
+
+def has_images(page: PdfPage) -> bool:
+    """Whether pictures stand on the page; with no text that makes it a scan."""
+    from pypdfium2 import raw
+
+    return any(True for _ in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3))
+
+
+def _turn(box: Box, rotation: int, width: float, height: float) -> Box:
+    """A box of the unrotated page (upper-left origin) where the shown page has it."""
+    x0, y0, x1, y1 = box
+    if rotation == 90:
+        return height - y1, x0, height - y0, x1
+    if rotation == 180:
+        return width - x1, height - y1, width - x0, height - y0
+    if rotation == 270:
+        return y0, width - x1, y1, width - x0
+    return box
+
+
+class _Gather:
+    """Turns a stream of characters into fragments."""
+
+    def __init__(self, page: PageText, boxes: bool) -> None:
+        self.page = page
+        self.keep = boxes
+        self.found: list[Fragment] = []
+        self.chars: list[str] = []
+        self.boxes: list[Box] = []
+        self.last: Box | None = None
+        self.bold = False
+
+    def add(self, code: int, box: Box, handle: Any, index: int, raw: Any) -> None:
+        char = chr(code) if code < 0x110000 else "\ufffd"
+        if char.isspace():
+            # Blanks are often made up by pdfium and have no true box.
+            if self.chars and self.chars[-1] != " ":
+                self.chars.append(" ")
+                self.boxes.append((self.boxes[-1][2], self.boxes[-1][1], self.boxes[-1][2], self.boxes[-1][3]))
+            return
+        height = box[3] - box[1]
+        self.page.characters += 1
+        if char == "\ufffd" or "\ue000" <= char <= "\uf8ff":
+            self.page.unmapped += 1
+        if height < _TINY and box[2] - box[0] < _TINY:
+            self.page.tiny += 1
+            return
+        if self.last is not None and self._apart(box, char):
+            self.end()
+        if not self.chars:
+            self.bold = _is_bold(handle, index, raw)
+        self.chars.append(char)
+        self.boxes.append(box)
+        self.last = box
+
+    def _apart(self, box: Box, char: str) -> bool:
+        """Whether this character starts a new fragment."""
+        last = self.last
+        assert last is not None
+        size = max(last[3] - last[1], box[3] - box[1], 1.0)
+        if abs((last[1] + last[3]) - (box[1] + box[3])) > size * 1.2:
+            return box[0] >= last[2] - size or box[1] > last[3] or box[3] < last[1]
+        gap = box[0] - last[2]
+        if gap < -size / 2 and unicodedata.bidirectional(char) not in {"L", "EN"}:
+            gap = last[0] - box[2]
+        return gap > size * WIDE_GAP * 0.8 or gap < -size * 2
+
+    def end(self) -> None:
+        """Closes the fragment at hand."""
+        while self.chars and self.chars[-1] == " ":
+            self.chars.pop()
+            self.boxes.pop()
+        if self.chars:
+            text = "".join(self.chars).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            solid = [box for char, box in zip(self.chars, self.boxes, strict=True) if char != " "]
+            self.found.append(
+                Fragment(
+                    text,
+                    min(b[0] for b in solid), min(b[1] for b in solid),
+                    max(b[2] for b in solid), max(b[3] for b in solid),
+                    median(b[3] - b[1] for b in solid),
+                    self.bold,
+                    self.boxes if self.keep else [],
+                )
+            )  # fmt: skip
+        self.chars, self.boxes, self.last = [], [], None
+
+
+def _is_bold(handle: Any, index: int, raw: Any) -> bool:
+    buffer = ctypes.create_string_buffer(128)
+    flags = ctypes.c_int()
+    length = raw.FPDFText_GetFontInfo(handle, index, buffer, 128, ctypes.byref(flags))
+    name = buffer.raw[: max(0, min(length, 128) - 1)].lower()
+    return b"bold" in name or b"black" in name or b"heavy" in name or bool(flags.value & 1 << 18)
+
+
+def _choose_direction(page: PageText, directions: dict[int, _Gather]) -> None:
+    """Takes the direction in which most of the page runs; what runs otherwise is kept as single lines."""
+    main = max(directions, key=lambda angle: sum(len(f.text) for f in directions[angle].found))
+    page.fragments = directions[main].found
+    page.sideways = [f.text for angle, gather in directions.items() if angle != main for f in gather.found]
+    page.turned = main
+    if main in (90, 270):
+        page.width, page.height = page.height, page.width
+
+
+def untwist(box: Box, page: PageText) -> Box:
+    """A box of a page whose text runs sideways, back in the page as it is shown."""
+    return _turn(box, (360 - page.turned) % 360, page.width, page.height)

@@ -1,0 +1,72 @@
+"""Grids of cells to table stretches: blank rows part them, titles and headers are told from data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from knowhow.ingest.readers.draft import Draft, row_line, squeeze
+
+_NUMERIC = re.compile(r"[\s$€£¥%()+\-−.,:/\dTZeE]*\d[\s$€£¥%()+\-−.,:/\dTZeE]*$")
+_YEAR = re.compile(r"(?:19|20)\d\d$")
+_MAX_HEADER_CELL = 120
+
+Grid = Sequence[Sequence[str]]
+
+
+def add_grid(draft: Draft, grid: Grid, first_row: int) -> None:
+    """Appends a sheet; `first_row` is the number of `grid[0]` as the spreadsheet counts.
+
+    Within a stretch line i is row `place.row + i`: rows without any text end the stretch.
+    """
+    sheet = draft.place
+    carried: Sequence[str] | None = None
+    start = 0
+    while start < len(grid):
+        if not _filled(grid[start]):
+            start += 1
+            continue
+        end = start
+        while end < len(grid) and _filled(grid[end]):
+            end += 1
+        carried = _add_stretch(draft, grid[start:end], first_row + start, carried)
+        draft.place = sheet
+        start = end
+
+
+def _add_stretch(draft: Draft, rows: Grid, number: int, carried: Sequence[str] | None) -> Sequence[str] | None:
+    """Appends rows without a gap: lines of a single cell above the table are its title. Returns the header in force."""
+    at = 0
+    while at < len(rows) and len(_filled(rows[at])) == 1 and at + 1 < len(rows) and len(_filled(rows[at + 1])) > 1:
+        draft.place = replace(draft.place, row=number + at)
+        draft.add(squeeze(_filled(rows[at])[0]))
+        at += 1
+    body = rows[at:]
+    header = find_header(body)
+    if header is None and carried is not None and len(carried) == len(body[0]):
+        header = carried  # an empty row inside one table
+    draft.place = replace(draft.place, row=number + at)
+    if max(len(_filled(row)) for row in body) == 1 and header is None:
+        draft.add("\n".join(row_line(row).strip(" |") for row in body))
+        return carried
+    draft.table(body, header)
+    return header
+
+
+def find_header(rows: Grid) -> Sequence[str] | None:
+    """The first row when it names columns: words in most cells, and something below it to name."""
+    if not rows or len(rows) < 2:
+        return None
+    filled = _filled(rows[0])
+    words = [
+        cell for cell in filled if (not _NUMERIC.match(cell) or _YEAR.match(cell)) and len(cell) <= _MAX_HEADER_CELL
+    ]
+    wide = max(len(_filled(row)) for row in rows[:20])
+    if wide < 2 or len(filled) * 2 <= wide or len(words) * 2 < len(filled):
+        return None
+    return rows[0]
+
+
+def _filled(row: Sequence[str]) -> list[str]:
+    return [cell.strip() for cell in row if cell and not cell.isspace()]
