@@ -19,7 +19,7 @@ _HYPERLINK = re.compile(r"\[([^\]]*)\]\((?:https?|mailto)[^)]*\)")
 
 def read(name: str, data: bytes, depth: int) -> Extract:
     """Paragraphs and tables; RTF names no headings that striprtf would keep."""
-    from striprtf.striprtf import rtf_to_text  # its annotations are incomplete
+    from striprtf.striprtf import rtf_to_text
 
     draft = Draft(depth=depth)
     source = data.decode("latin-1")
@@ -32,7 +32,7 @@ def read(name: str, data: bytes, depth: int) -> Extract:
     if hidden:
         draft.warn(f"{hidden} stretches of hidden text left out")
     try:
-        text: str = rtf_to_text(source, encoding="cp1252", errors="replace")
+        text: str = rtf_to_text(source, encoding="cp1252", errors="replace")  # type: ignore[no-untyped-call]
     except (ValueError, LookupError, IndexError, TypeError) as error:
         raise UnreadableFile(ReadProblem.DAMAGED, f"not readable as RTF ({error})") from None
     _add(draft, _HYPERLINK.sub(r"\1", text))

@@ -1,0 +1,87 @@
+"""The process that reads files for the sandbox: takes paths on stdin, answers on stdout, under limits."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import resource
+import struct
+import sys
+from pathlib import Path
+
+from knowhow.errors import ReadProblem, UnreadableFile
+from knowhow.ingest.readers import read
+from knowhow.ingest.sandbox import Limits, answer_of
+from knowhow.types import Extract
+
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_REFUSED = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn", "os.kill",
+            "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate",
+            "shutil.", "urllib.", "http.", "ftplib.", "smtplib.", "webbrowser.")  # fmt: skip
+
+
+def main() -> None:
+    """Reads until stdin ends."""
+    limits = Limits(**json.loads(sys.argv[1]))
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a library that prints must not garble the answers
+    confine(limits)
+    done = 0
+    while len(head := requests.read(4)) == 4:
+        path = Path(os.fsdecode(requests.read(struct.unpack("<I", head)[0])))
+        outcome = _read(path, limits)
+        done += 1
+        spent = isinstance(outcome, UnreadableFile) and outcome.reason == ReadProblem.OUT_OF_MEMORY
+        data = answer_of(outcome, retire=spent or done >= limits.files or _resident() > limits.resident)
+        answers.write(data)
+        answers.flush()
+
+
+def confine(limits: Limits) -> None:
+    """Takes away network, new processes, written files, core dumps and memory beyond the limit."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    # A privileged process keeps its file rights only without a user namespace; others need one to be allowed to.
+    with contextlib.suppress(AttributeError):
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    memory = limits.memory if hard == resource.RLIM_INFINITY else min(limits.memory, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, args: tuple[object, ...]) -> None:
+    if event.startswith(_REFUSED):
+        raise PermissionError(f"a reader may not {event}")
+    if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):
+        raise PermissionError("a reader may not write files")
+
+
+def _read(path: Path, limits: Limits) -> Extract | UnreadableFile:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime + limits.seconds) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    try:
+        return read(path)
+    except UnreadableFile as problem:
+        return UnreadableFile(problem.reason, problem.detail)
+    except MemoryError:
+        pass
+    gc.collect()
+    detail = f"reading it takes more than {limits.memory // 1_000_000:,} MB; split the file"
+    return UnreadableFile(ReadProblem.OUT_OF_MEMORY, detail)
+
+
+def _resident() -> int:
+    """Bytes this process holds in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1]) if os.path.exists("/proc/self/statm") else 0
+    return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main()
