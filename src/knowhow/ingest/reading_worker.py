@@ -18,9 +18,12 @@ from knowhow.ingest.sandbox import Limits, answer_of
 from knowhow.types import Extract
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_REFUSED = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn", "os.kill",
-            "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate",
-            "shutil.", "urllib.", "http.", "ftplib.", "smtplib.", "webbrowser.")  # fmt: skip
+_REFUSED = tuple(
+    "socket. subprocess. os.system os.exec os.posix_spawn os.fork os.spawn os.kill os.remove os.rename os.rmdir "
+    "os.mkdir os.chmod os.chown os.link os.symlink os.truncate shutil. "
+    "urllib. http. ftplib. smtplib. webbrowser.".split()
+)
+"""Audit events, by how their names begin."""
 
 
 def main() -> None:

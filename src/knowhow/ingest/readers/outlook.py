@@ -79,7 +79,7 @@ def _add_body(draft: Draft, message: _Message) -> None:
 class _Message:
     """Properties of one message, each in a stream of its own."""
 
-    def __init__(self, ole: OleFileIO) -> None:
+    def __init__(self, ole: OleFileIO[str]) -> None:
         self._ole = ole
         self._streams = {tuple(path): path for path in ole.listdir(streams=True, storages=False)}
         fixed = self._read(("__properties_version1.0",))

@@ -117,7 +117,9 @@ def _metadata(draft: Draft, pdf: PdfDocument) -> None:
         draft.meta(name, _date(pdf.get_metadata_value(key)) if key.endswith("Date") else pdf.get_metadata_value(key))
     title = squeeze(pdf.get_metadata_value("Title"))
     # Programs put the file they came from there: "Microsoft Word - policy_v3.doc".
-    if not re.search(r"^Microsoft |\.(docx?|indd|tex|dvi|qxd|pptx?|xlsx?|pdf|rtf)$|^untitled|^\W*$", title, re.I):
+    if not re.search(
+        r"^Microsoft |\.(docx?|indd|tex|dvi|qxd|pptx?|xlsx?|pdf|rtf)$|^untitled", title, re.I
+    ) and _WORD.search(title):
         draft.title = title
     draft.meta("pages", len(pdf))
 

@@ -11,15 +11,14 @@ from knowhow.ingest.readers.draft import squeeze
 from knowhow.ingest.readers.pdf_chars import Fragment, PageText
 
 _ZONE = 0.11
-"""Share of the page's height, at top and bottom, in which headers and footers stand."""
+"""Share of the page's height, at top and bottom, in which three lines can be furniture; elsewhere only one."""
 _ROWS = 3
-"""Lines from the edge that can be furniture."""
 _SHARE = 0.4
 """Share of the pages on which a line must return; left and right pages may differ, hence under a half."""
-_NUMBER = re.compile(
-    r"(?:page|seite|página|pagina|p\.)?\s*[-–—|]?\s*(\d{1,4}|[ivxlc]{1,7}|[A-Z]-\d{1,3})\s*(?:[-–—|]|(?:of|/|von|de|sur)\s*\d{1,4})?$",
-    re.I,
-)
+_PAGES = 3
+_NUMBER = re.compile(r"(?<![\d.,])\d{1,4}(?![\d.,]*\d)")
+_ROMAN = re.compile(r"\W*([ivxlc]{1,7})\W*$", re.I)
+_WORD = re.compile(r"[^\W\d_]{2}")
 
 
 @dataclass(slots=True)
@@ -34,69 +33,64 @@ class Furniture:
 
 
 def find_furniture(pages: Sequence[PageText]) -> Furniture:
-    """Lines near the edges that return, digits aside, on at least three pages and two in five."""
+    """Lines at the edges that return, digits aside, on at least three pages and two in five.
+
+    A bare number is furniture only where it counts the pages: the last row of a table is full of numbers too.
+    """
     found = Furniture([set() for _ in pages])
     edges = [_edges(page) for page in pages]
-    counts: Counter[tuple[str, str]] = Counter()
-    for page_edges in edges:
-        counts.update({(zone, _key(f.text)) for zone, f in page_edges})
-    needed = max(3, _SHARE * len(pages))
-    texts: dict[str, None] = {}
-    printed: dict[int, str] = {}
-    for index, page_edges in enumerate(edges):
-        for zone, fragment in page_edges:
-            if counts[zone, _key(fragment.text)] >= needed:
-                found.dropped[index].add(id(fragment))
-                if match := _NUMBER.match(squeeze(fragment.text)):
-                    printed.setdefault(index, match[1])
-                else:
-                    texts[squeeze(fragment.text)] = None
+    counts = Counter(key for page_edges in edges for key in {_key(f.text) for f in page_edges})
+    needed = max(_PAGES, _SHARE * len(pages))
+    repeated = [[f for f in page_edges if counts[_key(f.text)] >= needed] for page_edges in edges]
+    found.labels = _labels(repeated)
+    texts: dict[str, str] = {}
+    for index, fragments in enumerate(repeated):
+        for fragment in fragments:
+            text = squeeze(fragment.text)
+            if _WORD.search(text) and not _ROMAN.match(text):
+                texts.setdefault(_key(text), text)
+            elif found.labels.get(index, "-") not in text:
+                continue
+            found.dropped[index].add(id(fragment))
     dropped = sum(len(f.text) for i, page in enumerate(pages) for f in page.fragments if id(f) in found.dropped[i])
     if dropped * 2 > sum(len(f.text) for page in pages for f in page.fragments):
         return Furniture([set() for _ in pages])  # pages that are all alike are no pages with furniture
-    found.texts = _distinct(list(texts))
-    found.labels = _labels(printed)
+    found.texts = list(texts.values())
     return found
 
 
-def _edges(page: PageText) -> list[tuple[str, Fragment]]:
-    top = sorted((f for f in page.fragments if f.middle < _ZONE * page.height), key=lambda f: f.middle)
-    bottom = sorted((f for f in page.fragments if f.middle > (1 - _ZONE) * page.height), key=lambda f: -f.middle)
-    return [("top", f) for f in _outer(top)] + [("bottom", f) for f in _outer(bottom)]
+def _edges(page: PageText) -> list[Fragment]:
+    """Fragments of the outermost lines at the top and at the bottom."""
+    down = sorted(page.fragments, key=lambda f: f.middle)
+    return _outer(down, 0, _ZONE * page.height) + _outer(down[::-1], (1 - _ZONE) * page.height, page.height)
 
 
-def _outer(ordered: list[Fragment]) -> list[Fragment]:
-    """The first lines' fragments."""
+def _outer(ordered: list[Fragment], start: float, end: float) -> list[Fragment]:
     kept: list[Fragment] = []
     lines = 0
     for fragment in ordered:
         if not kept or abs(fragment.middle - kept[-1].middle) > 0.6 * fragment.size:
             lines += 1
-        if lines > _ROWS:
+        if lines > _ROWS or (lines > 1 and not start <= fragment.middle <= end):
             break
         kept.append(fragment)
     return kept
 
 
 def _key(text: str) -> str:
-    """A line without its digits, so that page 4 and page 5 are one; Roman numbers alone too."""
+    """A line without its numbers, so that page 4 and page 5 are one; a Roman number alone too."""
     text = squeeze(text).lower()
-    return "#" if re.fullmatch(r"[ivxlc]{1,7}", text) else re.sub(r"\d+", "#", text)
+    return "#" if _ROMAN.match(text) else re.sub(r"\d+", "#", text)
 
 
-def _labels(printed: dict[int, str]) -> dict[int, str]:
-    """Numbers that grow with the page: the most common offset wins, Roman ones are taken as they are."""
-    arabic = {index: int(text) for index, text in printed.items() if text.isdigit()}
-    offsets = Counter(number - index for index, number in arabic.items())
-    best = offsets.most_common(1)[0] if offsets else (0, 0)
-    labels = {index: str(number) for index, number in arabic.items() if number - index == best[0] and best[1] >= 2}
-    labels.update({index: text for index, text in printed.items() if not text.isdigit()})
+def _labels(repeated: list[list[Fragment]]) -> dict[int, str]:
+    """Printed page numbers: of all numbers in the furniture those that grow with the page."""
+    numbers = {i: [int(n) for f in fragments for n in _NUMBER.findall(f.text)] for i, fragments in enumerate(repeated)}
+    offsets = Counter(number - i for i, found in numbers.items() for number in set(found))
+    best, pages = offsets.most_common(1)[0] if offsets else (0, 0)
+    labels = {i: str(i + best) for i, found in numbers.items() if i + best in found} if pages >= _PAGES else {}
+    for i, fragments in enumerate(repeated):
+        roman = next((match[1] for f in fragments if (match := _ROMAN.match(f.text))), "")
+        if roman and i not in labels:
+            labels[i] = roman
     return labels
-
-
-def _distinct(texts: list[str]) -> list[str]:
-    """One of each kind: `Chapter 1` and `Chapter 2` say the same about the furniture."""
-    kinds: dict[str, str] = {}
-    for text in texts:
-        kinds.setdefault(_key(text), text)
-    return list(kinds.values())

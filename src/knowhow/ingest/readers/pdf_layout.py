@@ -15,6 +15,8 @@ _MIN_LINES = 4
 """Lines that each side must have before a gap down the page is a gap between columns."""
 _MIN_WORDS = 3.5
 """Median words a line: prose in columns has five and more, cells of tables have one to three."""
+_MAX_HEADER = 4
+"""Rows that column names may take."""
 _STEP = 3.0
 """Points between the places where a gutter is looked for."""
 _LABEL = re.compile(
@@ -24,7 +26,7 @@ _ITEM = re.compile(r"(?:[•▪◦●○■□‣⁃➢✓]|\(?(?:[0-9]{1,3}|[a-
 _AMOUNT = re.compile(r"[\s$€£¥%()+\-−–—.,]*(?:\d[\d.,]*)?[\s%)]*$")
 _YEAR = re.compile(r"\(?(?:19|20)\d\d\)?$")
 _LEADS = {"$", "€", "£", "¥", "(", "$(", "US$", "$ ("}
-_TRAILS = re.compile(r"(?:\)?%|\)|\)\s?%|†|\*+|\(\d\))$")
+_TRAILS = re.compile(r"(?:\)?%|\)|\)\s?%|†|\*+)$")
 
 
 @dataclass(slots=True)
@@ -198,10 +200,12 @@ def _near(above: list[Fragment], below: list[Fragment]) -> bool:
 def _table(rows: list[list[Fragment]]) -> Block:
     cells = [[f.text.replace(SOFT_HYPHEN, "-") for f in row] for row in rows]
     header = 0
-    while header < min(4, len(cells)) and not any(_AMOUNT.match(c) and not _YEAR.match(c) for c in cells[header]):
+    for row in cells:
+        if len(row) < 2 or any(_AMOUNT.match(cell) and not _YEAR.match(cell) for cell in row):
+            break
         header += 1
-    # Without a number below, the first row alone can name the columns.
-    return Block(rows, table=True, header=header if header < min(4, len(cells)) else 1, rows=cells)
+    # With no number anywhere only the first row can be what names the columns.
+    return Block(rows, table=True, header=header if header <= _MAX_HEADER else 1, rows=cells)
 
 
 def _paragraphs(rows: list[list[Fragment]]) -> Iterator[Block]:

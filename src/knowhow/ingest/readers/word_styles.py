@@ -131,7 +131,9 @@ class Numbering:
             return "", depth
         counts = self._counts.setdefault(key, [])
         while len(counts) <= depth:
-            counts.append(levels[len(counts)].start - 1 if len(counts) in levels else 0)
+            # A level that is skipped counts as begun: after 2.1.1 without a 2.1 comes 2.2.
+            begun = len(counts) < depth
+            counts.append(levels[len(counts)].start - (not begun) if len(counts) in levels else int(begun))
         counts[depth] += 1
         del counts[depth + 1 :]
 
