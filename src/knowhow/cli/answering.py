@@ -115,7 +115,7 @@ def ask(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Answer from the documents, with checked citations, or say why not.
+    """Answer with checked citations, or say why not.
 
     \b
     Example: knowhow ask "How long can I return a laptop?"
@@ -201,7 +201,7 @@ def feedback(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say what was right or wrong about an answer; kept with its trace.
+    """Say what was right or wrong about an answer.
 
     \b
     Example: knowhow feedback 3f2a --correct "75 euros since July"

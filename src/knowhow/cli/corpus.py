@@ -37,9 +37,9 @@ def ingest(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make the workspace equal to folders or files: add, update, move, remove.
+    """Make the workspace equal to folders or files.
 
-    A later run reads only what changed. Exit code 8: some files gave no text; the rest is done.
+    It adds, updates, moves and removes.     A later run reads only what changed. Exit code 8: some files gave no text; the rest is done.
 
     \b
     Example: knowhow ingest handbook/ --as handbook
@@ -93,7 +93,7 @@ def documents(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List what is ingested: version, state, passages, and why a file gave no text.
+    """List what is ingested and how it stands.
 
     \b
     Example: knowhow documents --where customer=acme
@@ -126,7 +126,9 @@ def reindex(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Split and embed every document again, as the settings say now; questions switch over at the end.
+    """Split and embed everything again.
+
+    It follows the settings as they are now; questions switch over when it is done.
 
     \b
     Example: knowhow reindex --embedder st:all-MiniLM-L6-v2

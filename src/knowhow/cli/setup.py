@@ -15,7 +15,9 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the workspace shall be.")] = Path("."),
     as_json: options.AsJson = False,
 ) -> None:
-    """Start a workspace: a knowhow.toml and a .knowhow folder.
+    """Start a workspace.
+
+    That is a folder with a knowhow.toml for settings and a .knowhow folder for the databases.
 
     \b
     Example: knowhow init support-desk
@@ -36,7 +38,9 @@ def doctor(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check the installation and the workspace; each failure names the command that mends it.
+    """Check installation and workspace.
+
+    Each failure names the command that mends it.
 
     \b
     Example: knowhow doctor --repair
@@ -64,7 +68,7 @@ def config_show(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show every setting and recipe as it holds here.
+    """Show settings and recipes as they hold here.
 
     \b
     Example: knowhow config show --origin
@@ -101,7 +105,9 @@ def _plain(value: object) -> str:
 def demo(
     model: Annotated[str, typer.Option("--model", metavar="NAME", help="Which model answers.")] = "local:starter",
 ) -> None:
-    """Show the main job on a shipped sample: ingest a small company, ask, edit a document, ask again.
+    """Show the main job on a sample company.
+
+    It ingests documents in eleven formats, asks three questions, edits a document, and asks again.
 
     \b
     Example: knowhow demo
