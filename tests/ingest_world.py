@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,7 +51,9 @@ def drain(steps: Generator[object, None, T]) -> T:
             return result
 
 
-def read_here(paths: Iterable[Path], *, workers: int | None = None) -> Iterator[tuple[Path, Extract | UnreadableFile]]:
+def read_here(
+    paths: Iterable[Path], *, workers: int | None = None
+) -> Generator[tuple[Path, Extract | UnreadableFile], None, None]:
     """The readers without their processes, for tests of what comes before and after."""
     for path in paths:
         try:

@@ -224,12 +224,22 @@ def test_a_known_root_that_vanished_is_still_a_target_and_an_unknown_one_is_not(
 
 def test_the_same_files_are_not_taken_twice_unless_named(tmp_path: Path) -> None:
     docs, inner = folder(tmp_path / "docs"), folder(tmp_path / "docs/hr")
-    file = write(inner / "pay.md")
-    for known, target in ((docs, inner), (inner, docs), (docs, file)):
+    for known, target in ((docs, inner), (inner, docs)):
         source = Source(known.name, str(known))
         with pytest.raises(UsageProblem, match="--as NAME"):
             resolve(target, known=(source,))
         assert resolve(target, known=(source,), name="copy")[0].source.prefix == "copy/"
+
+
+def test_a_file_below_a_known_root_belongs_to_the_innermost_source(tmp_path: Path) -> None:
+    file, other = write(tmp_path / "docs/hr/pay.md"), write(tmp_path / "docs/a.md")
+    docs, inner = Source("docs", str(tmp_path / "docs")), Source("hr", str(tmp_path / "docs/hr"), "hr/")
+    files = Source("files", "", "", "files")
+    assert resolve(file, other, known=(docs,)) == [Target(docs, (file, other))]
+    assert resolve(file, other, known=(docs, inner)) == [Target(inner, (file,)), Target(docs, (other,))]
+    assert resolve(file, known=(docs,), name="copy") == [Target(Source("copy", "", "copy/", "files"), (file,))]
+    assert resolve(file) == [Target(files, (file,))]
+    assert resolve(tmp_path / "docs", file) == [Target(docs)]
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "-x", "a\n", "/"])

@@ -313,9 +313,25 @@ def test_single_files_are_added_or_updated_and_remove_nothing(world: World, tmp_
     one.write_text("One more.")
     assert world.sync(one).updated == ["one.md"]
     assert world.texts() == {"one.md": "One more.", "two.md": "Two."}
-    away = world.write("one.md", "Another one.")
+    away = tmp_path / "away" / "one.md"
+    away.parent.mkdir()
+    away.write_text("Another one.")
     with pytest.raises(UsageProblem, match="--as NAME"):
         world.sync(away)
+
+
+def test_a_single_file_of_a_source_is_synced_there_under_its_tags_and_removes_nothing(world: World) -> None:
+    path, other = world.write("hr/pay.md", "Pay."), world.write("a.md", "Open.")
+    world.sync(access=frozenset({"staff"}), rules=parse_rules('"hr/**" = ["hr"]'))
+    path.write_text("More pay.")
+    other.unlink()
+    new = world.write("hr/new.md", "New pay.")
+    report = world.sync(path, new)
+    assert (report.updated, report.added, report.removed) == (["hr/pay.md"], ["hr/new.md"], [])
+    assert tags(world) == {"a.md": ["staff"], "hr/new.md": ["hr", "staff"], "hr/pay.md": ["hr", "staff"]}
+    with pytest.raises(UsageProblem, match="whole source"):
+        world.sync(path, access=frozenset())
+    assert world.sync().removed == ["a.md"]
 
 
 def test_a_corpus_is_a_sync_too(world: World, tmp_path: Path) -> None:

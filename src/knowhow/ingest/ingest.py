@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from knowhow.errors import ConfigProblem, UnreadableFile
+from knowhow.errors import ConfigProblem, UnreadableFile, UsageProblem
 from knowhow.ingest.access_rules import AccessRules, Tagging, check_tags, own_tags, parse_rules
 from knowhow.ingest.batch import Batch, Vectors
 from knowhow.ingest.corpus import scan_corpus
@@ -87,6 +87,11 @@ def ingest(
 def _tagged(target: Target, access: frozenset[str] | None, rules: AccessRules | None) -> Target:
     """The target with the tags and rules asked for; tags of single files belong to the files, not to the source."""
     source = target.source
+    if target.files and source.kind != FILES and (access is not None or rules is not None):
+        raise UsageProblem(
+            f"{target.files[0]} belongs to source {source.name!r}, whose documents share their access tags and rules; "
+            f"nothing was changed. Give them to the whole source: knowhow ingest {source.root}"
+        )
     if rules is not None:
         source = replace(source, rules=rules.text)
     if access is not None and source.kind != FILES:
@@ -101,11 +106,13 @@ def _plan(store: Store, target: Target, earlier: Sequence[Plan], yes: bool) -> G
     known = store.stamps(source.name)
     if source.kind == FILES:
         refuse_other_folder(scan, known)
-    plan = yield from make_plan(source, scan, known)
+    plan = yield from make_plan(source, scan, known, partial=bool(target.files))
     refuse_loss(plan, len(known), yes)
     new = {task.found.uri for task in plan.tasks if task.found.uri not in known}
     if new:
         refuse_clashes(plan, _taken(store, source, new, earlier))
+    if plan.partial:
+        return plan
     paths = (found.uri.removeprefix(source.prefix) for found in scan.found)
     unmatched = parse_rules(source.rules).unmatched(paths)
     plan.warnings += [(pattern, "this access rule matches no document") for pattern in unmatched]
@@ -114,8 +121,8 @@ def _plan(store: Store, target: Target, earlier: Sequence[Plan], yes: bool) -> G
 
 def _scan(target: Target) -> Scan:
     source, root = target.source, Path(target.source.root)
-    if source.kind == FILES:
-        return scan_files(target.files, source.prefix)
+    if target.files:
+        return scan_files(target.files, source.prefix, source.root)
     if not root.exists():
         return Scan()
     return scan_corpus(root, source.prefix) if source.kind == "jsonl" else scan_folder(root, source.prefix)
@@ -163,7 +170,7 @@ def _sync(
 def _retag(store: Store, plan: Plan, tagging: Tagging, batch: Batch, tally: _Tally) -> dict[str, DocumentInfo]:
     """Puts changed tags in force without reading anything; returns how the documents to be read stand now."""
     removed, tasks = set(plan.removed), {task.found.uri for task in plan.tasks}
-    given = tasks | {found.uri for found in plan.unchanged} if plan.source.kind == FILES else None
+    given = tasks | {found.uri for found in plan.unchanged} if plan.partial else None
     before: dict[str, DocumentInfo] = {}
     changes = []
     for info in store.documents(_ALL, source=plan.source.name):

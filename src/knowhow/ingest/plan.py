@@ -42,6 +42,8 @@ class Plan:
     source: Source
     at_ns: int
     """When looking began."""
+    partial: bool = False
+    """Whether only some files were looked at, so that what was not found is not gone."""
     tasks: list[Task] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     unchanged: list[Found] = field(default_factory=list)
@@ -51,14 +53,16 @@ class Plan:
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
-def make_plan(source: Source, scan: Scan, known: Mapping[str, FileStamp]) -> Generator[Progress, None, Plan]:
+def make_plan(
+    source: Source, scan: Scan, known: Mapping[str, FileStamp], *, partial: bool = False
+) -> Generator[Progress, None, Plan]:
     """Compares by stamp, then by content hash; a vanished uri and a new one with equal hash are a move.
 
     Opens only files whose stamp changed, and new ones as large as a vanished one.
     """
-    plan = Plan(source, scan.at_ns, failed=list(scan.failed), warnings=list(scan.warnings))
+    plan = Plan(source, scan.at_ns, partial, failed=list(scan.failed), warnings=list(scan.warnings))
     here = {found.uri for found in scan.found}
-    gone = {} if source.kind == "files" else {u: s for u, s in known.items() if u not in here and scan.saw(u)}
+    gone = {} if partial else {u: s for u, s in known.items() if u not in here and scan.saw(u)}
     by_hash = {stamp.content_hash: uri for uri, stamp in gone.items() if stamp.content_hash}
     sizes = {stamp.size for stamp in gone.values()}
     for number, found in enumerate(scan.found):

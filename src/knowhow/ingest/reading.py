@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +50,12 @@ def read_tasks(tasks: Sequence[Task], workers: int | None) -> Generator[Outcome,
             pending[path] = (task, digest)
             yield path
 
-    for path, result in read_all(paths(), workers=workers):
-        task, digest = pending.pop(path)
-        yield _outcome(task, result, digest)
-        while broken:
-            yield broken.pop()
+    with closing(read_all(paths(), workers=workers)) as results:
+        for path, result in results:
+            task, digest = pending.pop(path)
+            yield _outcome(task, result, digest)
+            while broken:
+                yield broken.pop()
     yield from broken
 
 

@@ -95,12 +95,16 @@ def scan_folder(root: Path, prefix: str) -> Scan:
     return scan
 
 
-def scan_files(paths: Sequence[Path], prefix: str) -> Scan:
-    """The given single files; their uri is their name. Raises `UsageProblem` for two files of one name."""
+def scan_files(paths: Sequence[Path], prefix: str, root: str = "") -> Scan:
+    """The given single files; their uri is their path below `root`, or without one their name.
+
+    Raises `UsageProblem` for two files of one name.
+    """
     scan = Scan()
     folders: dict[str, Path] = {}
     for path in dict.fromkeys(paths):
-        uri = prefix + _portable(path.name)
+        relative = _portable(_below(path, root).as_posix() if root else str(path))
+        uri = prefix + (relative if root else _portable(path.name))
         if uri in folders:
             raise UsageProblem(
                 f"{path} and {folders[uri] / path.name} would both be {uri!r}; "
@@ -112,7 +116,7 @@ def scan_files(paths: Sequence[Path], prefix: str) -> Scan:
         except OSError as error:
             _unseen(scan, uri, error)
             continue
-        scan.found.append(Found(uri, str(path), _portable(str(path)), status.st_size, changed_ns(status)))
+        scan.found.append(Found(uri, str(path), relative, status.st_size, changed_ns(status)))
     return scan
 
 
@@ -143,6 +147,11 @@ def _walk(root: Path, prefix: str, ignored: GitIgnoreSpec, scan: Scan) -> Iterat
             elif not (_is_hidden(entry.name) or _is_scratch(entry.name) or ignored.match_file(relative)):
                 yield entry, relative
         pending.extend(reversed(below))
+
+
+def _below(path: Path, root: str) -> Path:
+    """`path` relative to `root`, by name where it is spelled so, else through symbolic links."""
+    return path.relative_to(root) if path.is_relative_to(root) else path.resolve().relative_to(os.path.realpath(root))
 
 
 def _unseen(scan: Scan, uri: str, error: OSError) -> None:

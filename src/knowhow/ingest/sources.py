@@ -19,7 +19,7 @@ _NAME = re.compile(r"[^\W_][\w. +@-]*")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A source to sync; `files` are the single files given (kind `files` only)."""
+    """A source to sync; with `files` only these are looked at, and nothing is removed."""
 
     source: Source
     files: tuple[Path, ...] = ()
@@ -28,10 +28,11 @@ class Target:
 def resolve_targets(
     targets: Sequence[str | Path], known: Sequence[Source], *, name: str | None = None, as_documents: bool = False
 ) -> list[Target]:
-    """The sources the targets stand for, in their order, single files together and last.
+    """The sources the targets stand for, in their order, single files last.
 
-    Raises `UsageProblem` for a missing path, a bad `name`, a name that stands for another root which still exists,
-    and a new source that holds the files of another one unless it has a `name` of its own.
+    A single file below the root of a known source belongs to that; the others are source `files`. Raises
+    `UsageProblem` for a missing path, a bad `name`, a name that stands for another root which still exists, and a new
+    source that holds the files of another one unless it has a `name` of its own.
     """
     paths = list(dict.fromkeys(Path(os.path.abspath(os.path.expanduser(target))) for target in targets))
     if not paths:
@@ -46,10 +47,19 @@ def resolve_targets(
     for root in roots:
         source = _rooted(root, [*known, *(target.source for target in resolved)], name, as_documents)
         resolved.append(Target(source))
-    if files:
-        _refuse_inside(files, known, name)
-        resolved.append(Target(_named(FILES, "", FILES, known, name), tuple(files)))
-    return resolved
+    files = [path for path in files if not any(_holds(str(root), str(path)) for root in roots)]
+    return resolved + _single(files, known, name)
+
+
+def _single(files: Sequence[Path], known: Sequence[Source], name: str | None) -> list[Target]:
+    """Single files by the source they belong to."""
+    owned: dict[Source, list[Path]] = {}
+    for path in files:
+        holders = [s for s in known if s.kind == "folder" and s.name == (name or s.name) and _holds(s.root, str(path))]
+        # Of nested sources the inner one: its access rules were meant for this file.
+        owner = max(holders, key=lambda source: len(source.root), default=None)
+        owned.setdefault(owner or _named(FILES, "", FILES, known, name), []).append(path)
+    return [Target(source, tuple(paths)) for source, paths in owned.items()]
 
 
 def _rooted(root: Path, known: Sequence[Source], name: str | None, as_documents: bool) -> Source:
@@ -95,16 +105,6 @@ def _refuse_overlap(root: Path, known: Sequence[Source]) -> None:
                 f"{root} and source {source.name!r} ({source.root}) hold the same files; sync that one with: "
                 f"knowhow ingest {source.root}. To keep both, run: knowhow ingest {root} --as NAME"
             )
-
-
-def _refuse_inside(files: Sequence[Path], known: Sequence[Source], name: str | None) -> None:
-    for path in files if name is None else ():
-        for source in known:
-            if source.kind == "folder" and _holds(source.root, str(path)):
-                raise UsageProblem(
-                    f"{path} belongs to source {source.name!r}; sync it with: knowhow ingest {source.root}. "
-                    f"To keep a second copy, run: knowhow ingest {path} --as NAME"
-                )
 
 
 def _holds(folder: str, path: str) -> bool:
