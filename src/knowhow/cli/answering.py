@@ -50,7 +50,7 @@ def search(
         raise UsageProblem('give either a query or --queries FILE, e.g. `knowhow search "return a laptop"`')
     asked = [{"id": "1", "text": query or ""}] if queries is None else read_rows(queries, ("text", "query", "question"))
     with Workspace.open(workspace) as opened, ExitStack() as stack:
-        run = stack.enter_context(trec.open("w", encoding="utf-8")) if trec else None
+        run = stack.enter_context(_new_file(trec)) if trec else None
         for row in asked:
             result = opened.search(
                 row["text"],
@@ -69,6 +69,13 @@ def search(
                 write_json(search_json(result))
             else:
                 _print_hits(result)
+
+
+def _new_file(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UsageProblem(f"cannot write {path}: {error.strerror}") from None
 
 
 def _write_trec(run: TextIO, query: str, result: SearchResult) -> None:

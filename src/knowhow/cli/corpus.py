@@ -39,7 +39,8 @@ def ingest(
 ) -> None:
     """Make the workspace equal to folders or files.
 
-    It adds, updates, moves and removes.     A later run reads only what changed. Exit code 8: some files gave no text; the rest is done.
+    It adds, updates, moves and removes; a later run reads only what changed.
+    Exit code 8: some files gave no text; the rest is done.
 
     \b
     Example: knowhow ingest handbook/ --as handbook

@@ -152,7 +152,7 @@ class Workspace:
 
     def reindex_stream(self) -> Generator[Progress, None, str]:
         """Like `reindex`, yielding progress; questions are answered from the old index until the new one is whole."""
-        return reindex(self._parts.store, self._parts.embedder(), self._parts.wanted_spec())
+        return reindex(self._parts.store, self._parts.wanted_embedder(), self._parts.wanted_spec())
 
     def index(self) -> IndexSpec | None:
         """The active index, None while nothing was ingested."""

@@ -1,0 +1,1 @@
+"""The golden run: the sample company's answers and hits, compared with committed files."""
