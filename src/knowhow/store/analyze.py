@@ -64,7 +64,7 @@ def passage_terms(lead: str, text: str) -> list[str]:
 def query_terms(text: str) -> list[str]:
     """The terms of a question without stop words, or all of them when nothing else is left ("The Who")."""
     found = terms(text)
-    return [term for term in found if term not in _STOP_TERMS] or found
+    return [term for term in found if term not in STOP_TERMS] or found
 
 
 class _Known(dict[str, tuple[str, ...]]):
@@ -146,4 +146,5 @@ def _humps(part: str) -> list[str]:
 
 
 _known = _Known()
-_STOP_TERMS = frozenset(chain.from_iterable(map(terms, STOP_WORDS)))
+STOP_TERMS = frozenset(chain.from_iterable(map(terms, STOP_WORDS)))
+"""What `terms` makes of the stop words."""

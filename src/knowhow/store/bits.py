@@ -13,29 +13,60 @@ Codes = NDArray[np.uint64]
 Distances = NDArray[np.uint16]
 Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Signs = NDArray[np.int8]
 
-FEWEST_BITS = 256
+FEWEST_BITS = 512
+"""Two bits for each of 256 dimensions find what one bit finds with three times as many vectors read (docs/store.md)."""
 FAR = np.uint16(65535)
 """The distance of what may not be found."""
 
 
-def make_rotation(dims: int, seed: int = 0) -> Floats:
-    """float32[dims, bits]: random orthogonal directions, `bits` a multiple of 64 and at least 256.
+def make_signs(dims: int, seed: int = 0) -> Signs:
+    """int8[blocks, 2, padded] of random +1 and -1: what makes the rotations of `encode` random.
+
+    `padded` is `dims` up to the next power of two; there are as many blocks as give at least 512 bits.
+    """
+    padded = 1 << max(6, (dims - 1).bit_length())
+    random = np.random.default_rng(seed)
+    chosen = random.integers(0, 2, (-(-_bits(dims) // padded), 2, padded))
+    return (2 * chosen - 1).astype(np.int8)
+
+
+def read_signs(data: bytes, dims: int) -> Signs:
+    """The inverse of `make_signs(dims).tobytes()`."""
+    padded = 1 << max(6, (dims - 1).bit_length())
+    return np.frombuffer(data, np.int8).reshape(-1, 2, padded)
+
+
+def encode(vectors: Floats, signs: Signs) -> Codes:
+    """uint64[n, bits / 64] for float32[n, dims]: signs of the coordinates after random rotations.
 
     The angle between two vectors is in expectation pi times the share of directions on which their signs differ
-    (Charikar 2002, "Similarity estimation techniques from rounding algorithms"). Where there are more bits than
-    dimensions, independent rotations are put side by side.
+    (Charikar 2002, "Similarity estimation techniques from rounding algorithms"). A rotation is two rounds of random
+    signs and a Hadamard transform (Ailon and Chazelle 2009, "The fast Johnson-Lindenstrauss transform"): only
+    additions, so codes are the same on every machine and no matrix library's threads are waited for.
     """
-    bits = max(FEWEST_BITS, -(-dims // 64) * 64)
-    random = np.random.default_rng(seed)
-    turns = [np.linalg.qr(random.standard_normal((dims, dims)))[0] for _ in range(-(-bits // dims))]
-    return np.ascontiguousarray(np.hstack(turns)[:, :bits], dtype=np.float32)
+    count, dims = vectors.shape
+    wide = np.zeros((count, signs.shape[2]), np.float32)
+    wide[:, :dims] = vectors
+    turned = [_hadamard(_hadamard(wide * first) * second) for first, second in signs]
+    packed = np.packbits(np.hstack(turned)[:, : _bits(dims)] > 0, axis=1)
+    return np.ascontiguousarray(packed).view(np.uint64)
 
 
-def encode(vectors: Floats, rotation: Floats) -> Codes:
-    """uint64[n, bits / 64] for float32[n, dims]."""
-    signs = np.packbits((vectors @ rotation) > 0, axis=1)
-    return np.ascontiguousarray(signs).view(np.uint64)
+def _bits(dims: int) -> int:
+    return max(FEWEST_BITS, -(-dims // 64) * 64)
+
+
+def _hadamard(rows: Floats) -> Floats:
+    """Walsh-Hadamard transform of each row (a power of two long), not scaled."""
+    count, width = rows.shape
+    step = 1
+    while step < width:
+        pairs = rows.reshape(count, width // (2 * step), 2, step)
+        rows = np.concatenate([pairs[:, :, :1] + pairs[:, :, 1:], pairs[:, :, :1] - pairs[:, :, 1:]], axis=2)
+        step *= 2
+    return rows.reshape(count, width)
 
 
 def distances(query: Codes, parts: Sequence[Codes], allowed: Mask | None) -> Distances:

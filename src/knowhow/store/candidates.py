@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import apsw
 import numpy as np
-from numpy.typing import NDArray
 
 from knowhow.ports import Candidates, Floats, Ints
 from knowhow.store import bm25
-from knowhow.store.bits import Positions, distances, encode, nearest
-from knowhow.store.files import fetch
+from knowhow.store.bits import Positions, Signs, distances, encode, nearest
 from knowhow.store.filters import Scope
+from knowhow.store.vectors import VectorCache
 
-RESCORED = 2000
-"""Passages nearest by sign bits whose vectors are read for the exact cosine; measured in docs/store.md."""
+RESCORED = 1000
+"""Passages nearest by sign bits whose vectors are read for the exact cosine, at least; measured in docs/store.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,12 @@ class Question:
 
 
 def find(
-    connection: apsw.Connection, scope: Scope, question: Question, rotation: Floats, weights: bm25.Weights
+    connection: apsw.Connection,
+    scope: Scope,
+    question: Question,
+    signs: Signs,
+    cache: VectorCache,
+    weights: bm25.Weights,
 ) -> Candidates:
     """Union of the `depth` best passages of each side. Ties at the border go to the lower id."""
     keyword = bm25.score(connection, scope, question.terms, weights) if question.terms else None
@@ -38,10 +41,10 @@ def find(
     vector = question.vector
     if vector is None or not np.any(vector):
         return Candidates(scope.ids[pool], _at(keyword, pool), np.zeros(len(pool), np.float32))
-    code = encode(vector[None, :], rotation)[0]
+    code = encode(vector[None, :], signs)[0]
     near = nearest(distances(code, [part.codes for part in scope.parts], scope.allowed), _rescored(question.depth))
     both = np.union1d(pool, near)
-    cosine = cosines(connection, scope, both, vector)
+    cosine = cosines(connection, scope, both, vector, cache)
     order = np.lexsort((scope.ids[both], -cosine))[: question.depth]
     chosen = np.union1d(np.searchsorted(both, pool), order)
     return Candidates(scope.ids[both[chosen]], _at(keyword, both[chosen]), cosine[chosen])
@@ -63,43 +66,32 @@ def best(scores: Floats, ids: Ints, count: int) -> Positions:
     return np.sort(np.concatenate([sure, tied[np.argsort(ids[tied])[: count - len(sure)]]]))
 
 
-def cosines(connection: apsw.Connection, scope: Scope, positions: Positions, vector: Floats) -> Floats:
+def cosines(
+    connection: apsw.Connection, scope: Scope, positions: Positions, vector: Floats, cache: VectorCache
+) -> Floats:
     """float32[n]: cosine between `vector` and the stored half-precision vector at each position."""
     ids = scope.ids[positions]
     found = np.zeros(len(ids), np.float32)
     stored = np.flatnonzero(ids > 0)
     if len(stored):
-        keys, vectors = read_vectors(connection, ids[stored], len(vector))
-        order = stored[np.argsort(ids[stored])]
-        assert len(keys) == len(order), "a passage without its row"
-        found[order] = cosine(vectors, vector)
+        found[stored] = cosine(cache.read(connection, ids[stored]), vector)
     if scope.added is not None:
         own = np.flatnonzero(ids < 0)
         found[own] = cosine(scope.added[-ids[own] - 1], vector)
     return found
 
 
-def read_vectors(connection: apsw.Connection, ids: Ints, dims: int) -> tuple[list[int], Floats]:
-    """(ids ascending, float32[n, dims]) of those passages that exist."""
-    rows = fetch(
-        connection,
-        "select id, vector from passage where id in (select value from json_each(?)) order by id",
-        (json.dumps(ids.tolist()),),
-    )
-    data = np.frombuffer(b"".join([vector for _, vector in rows]), np.float16)
-    return [key for key, _ in rows], data.reshape(-1, dims).astype(np.float32)
-
-
 def cosine(vectors: Floats, vector: Floats) -> Floats:
     """float32[n] for float32[n, dims]; 0 where a vector is 0."""
     sizes = np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) * np.linalg.norm(vector)
-    found: NDArray[np.float32] = np.zeros(len(vectors), np.float32)
-    np.divide(vectors @ vector, sizes, out=found, where=sizes > 0)
+    found: Floats = np.zeros(len(vectors), np.float32)
+    # einsum, not @: waiting for a matrix library's threads on a busy machine costs more than the product.
+    np.divide(np.einsum("ij,j->i", vectors, vector), sizes, out=found, where=sizes > 0)
     return found
 
 
 def _rescored(depth: int) -> int:
-    return max(RESCORED, 2 * depth)
+    return max(RESCORED, depth + depth // 2)
 
 
 def _at(scores: Floats | None, positions: Positions) -> Floats:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from knowhow.ports import Floats, IndexedPassage, Overlay, Put
-from knowhow.store.bits import Mask
+from knowhow.store.bits import Mask, Signs
 from knowhow.store.filters import Scope, matches, opens
 from knowhow.store.segments import Part, Run, loose_part, make_blocks
 from knowhow.types import Document, Filter, Passage
@@ -32,28 +32,22 @@ def hidden(overlay: Overlay | None) -> frozenset[str]:
     return overlay.mask | {put.document.uri for put in overlay.add}
 
 
-def make_added(overlay: Overlay, rotation: Floats) -> Added:
+def make_added(overlay: Overlay, signs: Signs) -> Added:
     """Counts terms and encodes vectors of everything the overlay adds."""
     puts = [put for put in overlay.add if put.passages]
     owners = tuple(put.document for put in puts for _ in put.passages)
     if not owners:
-        return Added(overlay, None, np.zeros((0, len(rotation)), np.float32), owners)
+        return Added(overlay, None, np.zeros((0, 0), np.float32), owners)
     half = np.stack([passage.vector for put in puts for passage in put.passages]).astype(np.float16)
     vectors = half.astype(np.float32)
     runs = []
     for put, first in _starts(puts):
         size = len(put.passages)
-        for block in make_blocks(searched(put), vectors[first : first + size], rotation):
+        for block in make_blocks(put.document.text, put.passages, vectors[first : first + size], signs):
             ids = -np.arange(first + 1, first + 1 + len(block.lengths), dtype=np.int64)
             first += len(block.lengths)
             runs.append(Run(ids, np.zeros(len(ids), np.int32), block.lengths, block.codes, block.postings))
     return Added(overlay, loose_part(runs), vectors, owners)
-
-
-def searched(put: Put) -> list[str]:
-    """What the keyword index counts for each passage: its lead and its text."""
-    text = put.document.text
-    return [f"{passage.lead}\n{text[passage.start : passage.end]}" for passage in put.passages]
 
 
 def extend(scope: Scope, added: Added, filter: Filter) -> Scope:

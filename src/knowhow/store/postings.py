@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowhow.ports import Ints
-from knowhow.store.analyze import terms
+from knowhow.store.analyze import passage_terms
 
 PAGE_BYTES = 8000
 """A page of postings is closed when it reaches this; a term is never divided."""
@@ -48,24 +48,24 @@ _known = _Known()
 
 def term_numbers(words: Iterable[str]) -> list[int]:
     """Terms as the 64-bit numbers they are stored under (a million terms collide with probability 3e-8)."""
-    return [_known[word] for word in words]
+    return list(map(_known.__getitem__, words))
 
 
-def count_terms(texts: Sequence[str]) -> tuple[Postings, Lengths]:
-    """Postings over `texts` (at most 65,536 of them) and the number of terms of each."""
+def count_terms(passages: Sequence[tuple[str, str]]) -> tuple[Postings, Lengths]:
+    """Postings over (lead, text) of at most 65,536 passages, and the number of terms of each."""
     numbers: list[int] = []
     counts: list[int] = []
     sizes: list[int] = []
-    lengths = np.zeros(len(texts), np.uint16)
-    for i, text in enumerate(texts):
-        found = Counter(terms(text))
+    lengths = np.zeros(len(passages), np.uint16)
+    for i, (lead, text) in enumerate(passages):
+        found = Counter(passage_terms(lead, text))
         lengths[i] = min(LONGEST, found.total())
         numbers += term_numbers(found)
         counts += found.values()
         sizes.append(len(found))
     term = np.array(numbers, np.int64)
     order = np.argsort(term, kind="stable")
-    passage = np.repeat(np.arange(len(texts), dtype=np.uint16), sizes)
+    passage = np.repeat(np.arange(len(passages), dtype=np.uint16), sizes)
     frequency = np.minimum(np.array(counts, np.int64), MOST_FREQUENT).astype(np.uint8)
     return Postings(term[order], passage[order], frequency[order]), lengths
 

@@ -10,8 +10,8 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from knowhow.ports import Floats, Ints
-from knowhow.store.bits import Codes, encode
+from knowhow.ports import Floats, IndexedPassage, Ints
+from knowhow.store.bits import Codes, Signs, encode
 from knowhow.store.files import fetch, fetch_one
 from knowhow.store.postings import Lengths, Postings, count_terms, pack, pages, unpack
 
@@ -69,12 +69,13 @@ class Block:
     postings: Postings
 
 
-def make_blocks(texts: Sequence[str], vectors: Floats, rotation: Floats) -> list[Block]:
-    """The searchable part of a document's passages: `texts` as they are searched, float32[n, dims] vectors."""
+def make_blocks(text: str, passages: Sequence[IndexedPassage], vectors: Floats, signs: Signs) -> list[Block]:
+    """The searchable part of a document's passages; `vectors` float32[n, dims] as they are stored."""
     blocks = []
-    for start in range(0, len(texts), MOST):
-        postings, lengths = count_terms(texts[start : start + MOST])
-        blocks.append(Block(encode(vectors[start : start + MOST], rotation), lengths, postings))
+    for start in range(0, len(passages), MOST):
+        cut = [(passage.lead, text[passage.start : passage.end]) for passage in passages[start : start + MOST]]
+        postings, lengths = count_terms(cut)
+        blocks.append(Block(encode(vectors[start : start + MOST], signs), lengths, postings))
     return blocks
 
 

@@ -34,6 +34,7 @@ from knowhow.store.filters import Conditions, Scope, make_scope
 from knowhow.store.overlay import Added, extend, hidden, make_added, resolve
 from knowhow.store.postings import term_numbers
 from knowhow.store.snapshot import Follower, Snapshot
+from knowhow.store.vectors import VectorCache
 from knowhow.store.writing import Commit, OpenIndex, Prepared, count, next_generation
 from knowhow.types import Document, DocumentInfo, Filter, IndexSpec, Passage, SplitSpec
 
@@ -56,6 +57,7 @@ class SqliteStore:
         self._follower = Follower()
         self._conditions = Conditions()
         self._indexes: dict[str, OpenIndex] = {}
+        self._vectors: dict[int, VectorCache] = {}
         self._added: OrderedDict[tuple[int, int], Added] = OrderedDict()
 
     # indexes
@@ -68,12 +70,12 @@ class SqliteStore:
             return spec.id
         if known:
             upkeep.drop(self._db, known[0][0])
-        rotation = bits.make_rotation(spec.dims)
+        signs = bits.make_signs(spec.dims)
         with self._db.writing() as connection:
             connection.execute(
-                "insert or ignore into idx (name, spec, active, analyzer, rotation) "
+                "insert or ignore into idx (name, spec, active, analyzer, signs) "
                 "values (?, ?, not exists (select 1 from idx where active = 1), ?, ?)",
-                (spec.id, json.dumps(asdict(spec)), ANALYZER_REVISION, rotation.tobytes()),
+                (spec.id, json.dumps(asdict(spec)), ANALYZER_REVISION, signs.tobytes()),
             )
             count(connection, next_generation(connection), content=True)
         return spec.id
@@ -108,6 +110,7 @@ class SqliteStore:
             count(connection, next_generation(connection), content=True)
         for (idx,) in before:
             self._follower.forget(idx)
+            self._vectors.pop(idx, None)
             upkeep.drop(self._db, idx)
 
     # writing
@@ -244,9 +247,10 @@ class SqliteStore:
                     f"a question's vector of shape {vector.shape} does not fit index {index} of {chosen.dims} "
                     "dimensions: use the embedder of the index, or run `knowhow reindex`"
                 )
+            cache = self._vectors.setdefault(chosen.idx, VectorCache(chosen.dims))
             if overlay is not None:
                 scope = extend(scope, self._make_added(overlay, chosen), filter)
-            return find(connection, scope, question, chosen.rotation, self._weights)
+            return find(connection, scope, question, chosen.signs, cache, self._weights)
 
     # upkeep
 
@@ -296,10 +300,10 @@ class SqliteStore:
             )
         known = self._indexes.get(name)
         if known is None or known.idx != idx:
-            spec, data = fetch_one(connection, "select spec, rotation from idx where id = ?", (idx,))
+            spec, data = fetch_one(connection, "select spec, signs from idx where id = ?", (idx,))
             dims = _spec(json.loads(spec)).dims
-            rotation = np.frombuffer(data, np.float32).reshape(dims, -1)
-            known = self._indexes[name] = OpenIndex(idx, name, dims, rotation)
+            signs = bits.read_signs(data, dims)
+            known = self._indexes[name] = OpenIndex(idx, name, dims, signs)
         return known
 
     def _tend(self, chosen: OpenIndex) -> None:
@@ -323,7 +327,7 @@ class SqliteStore:
         name = (id(overlay), chosen.idx)
         held = self._added.get(name)
         if held is None or held.overlay is not overlay:
-            held = self._added[name] = make_added(overlay, chosen.rotation)
+            held = self._added[name] = make_added(overlay, chosen.signs)
             while len(self._added) > _OVERLAYS_KEPT:
                 self._added.popitem(last=False)
         return held

@@ -13,6 +13,7 @@ import numpy as np
 
 from knowhow.errors import NotFound, UsageProblem
 from knowhow.ports import Change, Fail, FileStamp, Floats, IndexedPassage, Put, Remove, SetAccess
+from knowhow.store.bits import Signs
 from knowhow.store.content import content_digest, cut_digest, pack_spans, place_text, text_parts
 from knowhow.store.files import fetch, fetch_one
 from knowhow.store.filters import as_text
@@ -25,12 +26,12 @@ _TICK = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class OpenIndex:
-    """An index as writers need it: its row, and the float32[dims, bits] rotation of its codes."""
+    """An index as writers need it: its row, its vectors' size and what turns them into sign bits."""
 
     idx: int
     name: str
     dims: int
-    rotation: Floats
+    signs: Signs
 
 
 class Prepared:
@@ -83,9 +84,7 @@ class Prepared:
 
     @cached_property
     def blocks(self) -> list[Block]:
-        text = self.document.text
-        searched = [f"{passage.lead}\n{text[passage.start : passage.end]}" for passage in self.passages]
-        return make_blocks(searched, self.vectors, self._index.rotation)
+        return make_blocks(self.document.text, self.passages, self.vectors, self._index.signs)
 
 
 @dataclass(slots=True)

@@ -56,7 +56,7 @@ create table text (
 -- `dropped` = 1: no longer an index, its rows are being deleted.
 create table idx (
     id integer primary key autoincrement, name text not null unique, spec text not null, active integer not null,
-    dropped integer not null default 0, analyzer integer not null, rotation blob not null
+    dropped integer not null default 0, analyzer integer not null, signs blob not null
 );
 
 -- That a body was cut for an index: its passages have the ids first .. first + passages - 1.
