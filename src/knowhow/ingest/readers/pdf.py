@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _MAX_PAGES = 20_000
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)(\d\d)?)?")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_UNSPACED = re.compile("[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+"""Chinese and Japanese, whose lines join without a blank."""
 _OCR = "it is a scan; pip install 'knowhow-ai[ocr]' reads those"
 _GARBLED = 0.3
 """Share of characters without a meaning from which a text layer is no use."""
@@ -173,7 +175,10 @@ def _vocabulary(pages: list[PageText]) -> Counter[str]:
 def _add(draft: Draft, block: Block, headings: Headings, words: Counter[str]) -> None:
     if block.table:
         lines = [row_line(row) for row in block.rows]
-        draft.add("\n".join(lines), "table", header=" / ".join(lines[: block.header]))
+        draft.add("\n".join(lines), "table", header=" / ".join(lines[i] for i in block.header))
+        return
+    if block.code:
+        draft.add(_code(block), "code")
         return
     text = _prose(block, words)
     level = headings.level(text, block)
@@ -192,11 +197,21 @@ def _prose(block: Block, words: Counter[str]) -> str:
             text = piece
         elif text.endswith((SOFT_HYPHEN, "-", "\u2010", "\u00ad")) and piece[:1].islower():
             text = _mend(text, piece, words)
-        elif text[-1:] > "\u2e7f" and piece[:1] > "\u2e7f":
-            text += piece  # Chinese and Japanese lines join without a blank
+        elif _UNSPACED.match(text[-1:]) and _UNSPACED.match(piece[:1]):
+            text += piece
         else:
             text = f"{text} {piece}"
     return text.replace(SOFT_HYPHEN, "-")
+
+
+def _code(block: Block) -> str:
+    """Lines as they are, indented by where they start."""
+    left = min(line[0].x0 for line in block.lines)
+    lines = []
+    for line in block.lines:
+        width = max((line[0].x1 - line[0].x0) / max(1, len(line[0].text)), 1.0)
+        lines.append(" " * round((line[0].x0 - left) / width) + "  ".join(f.text for f in line))
+    return "\n".join(lines).replace(SOFT_HYPHEN, "-")
 
 
 def _mend(text: str, piece: str, words: Counter[str]) -> str:

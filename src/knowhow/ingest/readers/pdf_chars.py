@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from statistics import median
@@ -20,6 +21,8 @@ SOFT_HYPHEN = "\x02"
 WIDE_GAP = 1.15
 """Gap between characters, in font sizes, that parts cells; justified prose stays under one."""
 _BLANKS = {0, 9, 10, 13, 32, 160}
+_SYMBOL = re.compile("[\x80-\x9f\uf000-\uf0ff](?: |$)")
+"""A symbol font's bullet."""
 _TINY = 1.5
 """Points; text this small is not there to be read by people."""
 
@@ -35,6 +38,8 @@ class Fragment:
     y1: float
     size: float
     bold: bool = False
+    fixed: bool = False
+    """Whether the font has one width for all characters, as code is set in."""
     boxes: list[Box] = field(default_factory=list)
     """One a character of `text`, only where asked for."""
 
@@ -125,7 +130,7 @@ class _Gather:
         self.chars: list[str] = []
         self.boxes: list[Box] = []
         self.last: Box | None = None
-        self.bold = False
+        self.bold = self.fixed = False
 
     def add(self, code: int, box: Box, handle: Any, index: int, raw: Any) -> None:
         char = chr(code) if code < 0x110000 else "\ufffd"
@@ -145,7 +150,7 @@ class _Gather:
         if self.last is not None and self._apart(box, char):
             self.end()
         if not self.chars:
-            self.bold = _is_bold(handle, index, raw)
+            self.bold, self.fixed = _font(handle, index, raw)
         self.chars.append(char)
         self.boxes.append(box)
         self.last = box
@@ -169,6 +174,8 @@ class _Gather:
             self.boxes.pop()
         if self.chars:
             text = "".join(self.chars).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            if _SYMBOL.match(text):
+                text = "•" + text[1:]
             solid = [box for char, box in zip(self.chars, self.boxes, strict=True) if char != " "]
             self.found.append(
                 Fragment(
@@ -176,19 +183,21 @@ class _Gather:
                     min(b[0] for b in solid), min(b[1] for b in solid),
                     max(b[2] for b in solid), max(b[3] for b in solid),
                     median(b[3] - b[1] for b in solid),
-                    self.bold,
+                    self.bold, self.fixed,
                     self.boxes if self.keep else [],
                 )
             )  # fmt: skip
         self.chars, self.boxes, self.last = [], [], None
 
 
-def _is_bold(handle: Any, index: int, raw: Any) -> bool:
+def _font(handle: Any, index: int, raw: Any) -> tuple[bool, bool]:
+    """Whether a character's font is bold, and whether it has one width; flags as in ISO 32000-1, table 123."""
     buffer = ctypes.create_string_buffer(128)
     flags = ctypes.c_int()
     length = raw.FPDFText_GetFontInfo(handle, index, buffer, 128, ctypes.byref(flags))
     name = buffer.raw[: max(0, min(length, 128) - 1)].lower()
-    return b"bold" in name or b"black" in name or b"heavy" in name or bool(flags.value & 1 << 18)
+    bold = b"bold" in name or b"black" in name or b"heavy" in name or bool(flags.value & 1 << 18)
+    return bold, b"mono" in name or b"courier" in name or b"consol" in name or bool(flags.value & 1)
 
 
 def _choose_direction(page: PageText, directions: dict[int, _Gather]) -> None:

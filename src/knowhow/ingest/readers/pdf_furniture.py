@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -41,7 +41,11 @@ def find_furniture(pages: Sequence[PageText]) -> Furniture:
     edges = [_edges(page) for page in pages]
     counts = Counter(key for page_edges in edges for key in {_key(f.text) for f in page_edges})
     needed = max(_PAGES, _SHARE * len(pages))
-    repeated = [[f for f in page_edges if counts[_key(f.text)] >= needed] for page_edges in edges]
+    running = _running(edges)
+    repeated = [
+        [f for f in page_edges if counts[_key(f.text)] >= needed or (i, _key(f.text)) in running]
+        for i, page_edges in enumerate(edges)
+    ]
     found.labels = _labels(repeated)
     texts: dict[str, str] = {}
     for index, fragments in enumerate(repeated):
@@ -75,6 +79,23 @@ def _outer(ordered: list[Fragment], start: float, end: float) -> list[Fragment]:
             break
         kept.append(fragment)
     return kept
+
+
+def _running(edges: list[list[Fragment]]) -> set[tuple[int, str]]:
+    """Chapter titles at the edge: the same line at the same height within two pages, on at least three pages."""
+    places: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for i, fragments in enumerate(edges):
+        for f in fragments:
+            others = [o for o in fragments if o is not f and abs(o.middle - f.middle) < f.size]
+            if _WORD.search(f.text) and all(_NUMBER.fullmatch(o.text) or _ROMAN.match(o.text) for o in others):
+                places[squeeze(f.text), round(f.middle / 3)].append(i)
+    return {
+        (i, _key(text))
+        for (text, _), found in places.items()
+        if len(set(found)) >= _PAGES
+        for i in found
+        if any(0 < abs(i - other) <= 2 for other in found)
+    }
 
 
 def _key(text: str) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _MAX_BOOKMARKS = 5_000
 _LARGER = 1.13
 """A heading's font over the body's."""
+_SHARE = 0.25
+"""What is set larger is a heading only while it stays under this share of the text."""
 _LEVELS = 4
 _LONGEST = 150
 _BOLD_LONGEST = 90
@@ -45,17 +47,21 @@ class Headings:
                 bold += len(f.text) if f.bold else 0
         self._body = sizes.most_common(1)[0][0] if sizes else 0.0
         self._bold_tells = bold * 4 < sum(sizes.values())
-        larger = sorted((size for size in sizes if size >= self._body * _LARGER), reverse=True)
+        larger, share = [], 0.0
+        for size in sorted(sizes, reverse=True):
+            share += sizes[size] / sum(sizes.values())
+            if size >= self._body * _LARGER and share <= _SHARE:
+                larger.append(size)
         self._ranks = {size: min(rank, _LEVELS) for rank, size in enumerate(larger, start=1)}
-        self._open: dict[str, int] = {}
+        self._open: list[tuple[str, int]] = []
 
     def turn_page(self, draft: Draft, index: int, page: PageText) -> None:
         """Opens the sections that bookmarks start on this page but whose titles stand nowhere on it."""
-        self._open = {}
+        self._open = []
         written = _key("".join(f.text for f in page.fragments)) if index in self._marks else ""
         for level, title in self._marks.get(index, []):
             if _key(title) in written:
-                self._open[_key(title)] = level
+                self._open.append((_key(title), level))
             elif self._has_marks:
                 draft.enter(level, title)
 
@@ -65,9 +71,9 @@ class Headings:
             return 0
         if self._has_marks:
             key = _key(text)
-            for wanted, level in self._open.items():
+            for at, (wanted, level) in enumerate(self._open):
                 if wanted and (key == wanted or (key.endswith(wanted) and len(key) - len(wanted) <= 12)):
-                    del self._open[wanted]
+                    del self._open[at]
                     return level
             return 0
         size = round(block.size * 2) / 2

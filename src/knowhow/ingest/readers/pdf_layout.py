@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 
 from knowhow.ingest.readers.pdf_chars import SOFT_HYPHEN, WIDE_GAP, Fragment
 
@@ -15,14 +15,19 @@ _MIN_LINES = 4
 """Lines that each side must have before a gap down the page is a gap between columns."""
 _MIN_WORDS = 3.5
 """Median words a line: prose in columns has five and more, cells of tables have one to three."""
+_SPREAD_WORDS = 2.5
+_LONG_LABEL = 14
+"""Words; a longer line inside a table is prose unless it stays left of the last column."""
+_REACH = 8
+"""Rows above a table in which its column names are looked for."""
 _MAX_HEADER = 4
 """Rows that column names may take."""
 _STEP = 3.0
 """Points between the places where a gutter is looked for."""
 _LABEL = re.compile(
-    r"(?:[•▪◦●○■□–—*·‣⁃➢✓o-]|\(?[0-9]{1,3}[.)]|\(?[a-zA-Z][.)]|\(?[ivxIVX]{1,5}[.)]|[0-9]{1,2}(?:\.[0-9]{1,2}){1,3}\.?)$"
+    r"(?:[•▪◦●○■□☐☒❑❖–—*·‣⁃➢✓o-]|\(?[0-9]{1,3}[.)]|\(?[a-zA-Z][.)]|\(?[ivxIVX]{1,5}[.)]|[0-9]{1,2}(?:\.[0-9]{1,2}){1,3}\.?)$"
 )
-_ITEM = re.compile(r"(?:[•▪◦●○■□‣⁃➢✓]|\(?(?:[0-9]{1,3}|[a-zA-Z]|[ivx]{1,5})[.)]\s|[-–—]\s)")
+_ITEM = re.compile(r"(?:[•▪◦●○■□☐☒❑❖‣⁃➢✓]|\(?(?:[0-9]{1,3}|[a-zA-Z]|[ivx]{1,5})[.)]\s|[-–—]\s)")
 _AMOUNT = re.compile(r"[\s$€£¥%()+\-−–—.,]*(?:\d[\d.,]*)?[\s%)]*$")
 _YEAR = re.compile(r"\(?(?:19|20)\d\d\)?$")
 _LEADS = {"$", "€", "£", "¥", "(", "$(", "US$", "$ ("}
@@ -35,18 +40,20 @@ class Block:
 
     lines: list[list[Fragment]]
     table: bool = False
-    header: int = 0
-    """How many rows at the top of a table name its columns."""
+    header: list[int] = field(default_factory=list)
+    """Rows of a table that name its columns."""
     size: float = 0.0
     bold: bool = False
+    code: bool = False
     rows: list[list[str]] = field(default_factory=list)
 
 
 def blocks(fragments: Sequence[Fragment]) -> list[Block]:
     """The page's blocks in reading order."""
     found: list[Block] = []
-    for region in _regions(list(fragments), 0):
-        found += _blocks_of(_rows(region))
+    labelled = [f for row in _rows(list(fragments), _with_label) for f in row]
+    for region in _regions(labelled, 0):
+        found += _blocks_of(_rows(region, _tidy))
     return found
 
 
@@ -66,7 +73,7 @@ def _regions(fragments: list[Fragment], depth: int) -> list[list[Fragment]]:
     for top, bottom in pairwise([-1e9, *edges, 1e9]):
         band = [f for f in rest if top <= f.middle < bottom]
         left, right = [f for f in band if f.x1 <= gutter], [f for f in band if f.x0 >= gutter]
-        if _is_column(left, 2) and _is_column(right, 2):
+        if (_is_column(left, 2) and _is_column(right, 2)) or _is_spread(left, right, _width(fragments)):
             regions += [plain] if plain else []
             plain = []
             regions += _regions(left, depth + 1) + _regions(right, depth + 1)
@@ -85,7 +92,8 @@ def _gutter(fragments: list[Fragment]) -> float | None:
         crossing = sum(1 for f in fragments if f.x0 - 1 < x < f.x1 + 1)
         if crossing * 3 <= len(fragments) and (best is None or (crossing, abs(x - (x0 + x1) / 2)) < best[:2]):
             left, right = [f for f in fragments if f.x1 <= x], [f for f in fragments if f.x0 >= x]
-            if _is_column(left, _MIN_LINES) and _is_column(right, _MIN_LINES):
+            prose = _is_column(left, _MIN_LINES) and _is_column(right, _MIN_LINES)
+            if prose or _is_spread(left, right, x1 - x0):
                 best = (crossing, abs(x - (x0 + x1) / 2), x)
         x += _STEP
     return best[2] if best else None
@@ -95,17 +103,30 @@ def _is_column(side: list[Fragment], lines: int) -> bool:
     """Whether these lines look like prose that fills its column."""
     if len(side) < lines:
         return False
-    width = max(f.x1 for f in side) - min(f.x0 for f in side)
+    width = _width(side)
     words = median(len(f.text.split()) for f in side)
     cjk = median(sum(1 for c in f.text if c > "\u2e7f") for f in side)
     return (words >= _MIN_WORDS or cjk >= 8) and median(f.x1 - f.x0 for f in side) >= 0.45 * width
 
 
+def _is_spread(left: list[Fragment], right: list[Fragment], width: float) -> bool:
+    """Whether two pages lie side by side: a gap far wider than between columns, several words a line on both sides."""
+    if min(len(left), len(right)) < 2 * _MIN_LINES:
+        return False
+    gap = min(f.x0 for f in right) - max(f.x1 for f in left)
+    words = min(fmean(len(f.text.split()) for f in side) for side in (left, right))
+    return gap > 0.12 * width and words >= _SPREAD_WORDS
+
+
+def _width(fragments: list[Fragment]) -> float:
+    return max(f.x1 for f in fragments) - min(f.x0 for f in fragments)
+
+
 # --- rows ------------------------------------------------------------------------------------------------
 
 
-def _rows(fragments: list[Fragment]) -> list[list[Fragment]]:
-    """Fragments on one height as a row, from left to right, without gaps that are none."""
+def _rows(fragments: list[Fragment], tidy: Callable[[list[Fragment]], list[Fragment]]) -> list[list[Fragment]]:
+    """Fragments on one height as a row, from left to right, its parts joined by `tidy`."""
     rows: list[list[Fragment]] = []
     for fragment in sorted(fragments, key=lambda f: (f.middle, f.x0)):
         row = next((r for r in reversed(rows[-4:]) if _same_row(r, fragment)), None)
@@ -113,7 +134,7 @@ def _rows(fragments: list[Fragment]) -> list[list[Fragment]]:
             rows.append([fragment])
         else:
             row.append(fragment)
-    return [_tidy(row) for row in sorted(rows, key=lambda r: min(f.middle for f in r))]
+    return [tidy(row) for row in sorted(rows, key=lambda r: min(f.middle for f in r))]
 
 
 def _same_row(row: list[Fragment], fragment: Fragment) -> bool:
@@ -145,13 +166,25 @@ def _tidy(row: list[Fragment]) -> list[Fragment]:
     return joined
 
 
+def _with_label(row: list[Fragment]) -> list[Fragment]:
+    """Bullets and numbers joined with the text they stand before, so that lists in columns look like prose."""
+    joined: list[Fragment] = []
+    for fragment in sorted(row, key=lambda f: f.x0):
+        last = joined[-1] if joined else None
+        if last and _LABEL.match(last.text.strip()) and 0 <= fragment.x0 - last.x1 < 4 * max(last.size, fragment.size):
+            joined[-1] = _join(last, fragment, " ")
+        else:
+            joined.append(fragment)
+    return joined
+
+
 def _join(a: Fragment, b: Fragment, glue: str) -> Fragment:
     if a.text.endswith(SOFT_HYPHEN):
         a.text = a.text[:-1] + "-"
     boxes = [*a.boxes, *([(a.x1, a.y0, a.x1, a.y1)] if glue else []), *b.boxes] if a.boxes else []
     return Fragment(
         a.text + glue + b.text, min(a.x0, b.x0), min(a.y0, b.y0), max(a.x1, b.x1), max(a.y1, b.y1), max(a.size, b.size),
-        a.bold and b.bold, boxes,
+        a.bold and b.bold, a.fixed and b.fixed, boxes,
     )  # fmt: skip
 
 
@@ -175,37 +208,50 @@ def _blocks_of(rows: list[list[Fragment]]) -> Iterator[Block]:
 
 def _table_runs(rows: list[list[Fragment]]) -> Iterator[tuple[int, int]]:
     """Runs that open and close with a row of several cells; single cells inside are labels and wrapped words."""
-    start = 0
+    start = done = 0
     while start < len(rows):
         if len(rows[start]) < 2:
             start += 1
             continue
         end, several, last = start + 1, 1, start
-        while end < len(rows) and end - last <= 3 and _near(rows[end - 1], rows[end]):
+        edge = rows[start][-1].x0
+        while end < len(rows) and end - last <= 3 and _near(rows[end - 1], rows[end], 2.2):
             if len(rows[end]) >= 2:
-                several, last = several + 1, end
-            elif len(rows[end][0].text.split()) > 14:
+                several, last, edge = several + 1, end, min(edge, rows[end][-1].x0)
+            elif len(rows[end][0].text.split()) > _LONG_LABEL and rows[end][0].x1 > edge:
                 break
             end += 1
         if several >= 3 or (several == 2 and min(len(rows[start]), len(rows[last])) >= 3):
-            yield start, last + 1
+            yield _header_start(rows, start, last + 1, done), last + 1
+            done = last + 1
         start = last + 1
 
 
-def _near(above: list[Fragment], below: list[Fragment]) -> bool:
+def _header_start(rows: list[list[Fragment]], start: int, end: int, floor: int) -> int:
+    """Where a table begins when column names stand apart above it, over its columns."""
+    columns = [cell for row in rows[start:end] for cell in row[1:]]
+    top = start
+    for i in range(start - 1, max(floor, start - _REACH) - 1, -1):
+        if not _near(rows[i], rows[i + 1], 4.0) or any(len(f.text.split()) > 8 for f in rows[i]):
+            break
+        if len(rows[i]) >= 2 and all(any(f.x0 < c.x1 and c.x0 < f.x1 for c in columns) for f in rows[i][-2:]):
+            top = i
+    return top
+
+
+def _near(above: list[Fragment], below: list[Fragment], sizes: float) -> bool:
     size = max(f.size for f in above + below)
-    return min(f.y0 for f in below) - max(f.y1 for f in above) < 2.2 * size
+    return min(f.y0 for f in below) - max(f.y1 for f in above) < sizes * size
 
 
 def _table(rows: list[list[Fragment]]) -> Block:
     cells = [[f.text.replace(SOFT_HYPHEN, "-") for f in row] for row in rows]
-    header = 0
-    for row in cells:
-        if len(row) < 2 or any(_AMOUNT.match(cell) and not _YEAR.match(cell) for cell in row):
-            break
-        header += 1
-    # With no number anywhere only the first row can be what names the columns.
-    return Block(rows, table=True, header=header if header <= _MAX_HEADER else 1, rows=cells)
+    amounts = [any(_AMOUNT.match(cell) and not _YEAR.match(cell) for cell in row) for row in cells]
+    first = amounts.index(True) if True in amounts else 1
+    middle = (min(f.x0 for row in rows for f in row) + max(f.x1 for row in rows for f in row)) / 2
+    # Labels of the first column (ASSETS) may stand among the column names.
+    header = [i for i in range(first) if len(rows[i]) > 1 or rows[i][0].x0 > middle]
+    return Block(rows, table=True, header=header[:_MAX_HEADER], rows=cells)
 
 
 def _paragraphs(rows: list[list[Fragment]]) -> Iterator[Block]:
@@ -229,14 +275,29 @@ def _paragraphs(rows: list[list[Fragment]]) -> Iterator[Block]:
             or bool(_ITEM.match(text) or _LABEL.match(text.split(" ")[0]))
             or (ended and short)
             or (left[i] > left[i - 1] + 0.8 * size and left[i] < left[i - 1] + 4 * size and ended)
-            or len(lines[i]) > 1
-            or len(lines[i - 1]) > 1
+            or _is_torn(lines[i])
+            or _is_torn(lines[i - 1])
         )
-        if new:
-            yield Block(current, size=_size(current[0]), bold=all(f.bold for line in current for f in line))
+        code = _is_code(lines[i])
+        if code != _is_code(lines[i - 1]) or (new and not code):
+            yield _paragraph(current)
             current = []
         current.append(lines[i])
-    yield Block(current, size=_size(current[0]), bold=all(f.bold for line in current for f in line))
+    yield _paragraph(current)
+
+
+def _paragraph(lines: list[list[Fragment]]) -> Block:
+    bold = all(f.bold for line in lines for f in line)
+    return Block(lines, size=_size(lines[0]), bold=bold, code=_is_code(lines[0]))
+
+
+def _is_code(line: list[Fragment]) -> bool:
+    return all(f.fixed for f in line)
+
+
+def _is_torn(line: list[Fragment]) -> bool:
+    """Whether a gap parts the line so far that it is no running text."""
+    return any(b.x0 - a.x1 > 3 * max(a.size, b.size) for a, b in pairwise(line))
 
 
 def _size(line: list[Fragment]) -> float:
