@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knowhow.ports import Overlay, Store
-from knowhow.store.analyze import terms
+from knowhow.search.judge import Judged
 from knowhow.types import Fate, Filter, Passage
 
 _SHINGLE = 3
 """Terms in a row that are compared."""
+_TELLING = 30
+"""Terms from which a text speaks for itself; a shorter one ("Not applicable.") is another one under another title."""
 _LONGEST = 3000
 """Characters a merged stretch may reach, about three passages: more would let one document fill the context."""
 
@@ -19,39 +21,44 @@ _LONGEST = 3000
 class Stretch:
     """Passages shown as one hit, the best first; `text == document.text[start:end]`."""
 
-    passages: tuple[Passage, ...]
+    members: tuple[Judged, ...]
     start: int
     end: int
     text: str
 
+    @property
+    def best(self) -> Judged:
+        """The passage that earned the stretch its rank."""
+        return self.members[0]
 
-def unrepeated(ranked: Sequence[Passage]) -> tuple[list[Passage], dict[int, Fate]]:
+
+def unrepeated(ranked: Sequence[Judged]) -> tuple[list[Judged], dict[int, Fate]]:
     """`ranked` without passages whose every word sequence stands in another one, and the fate of those left out.
 
     Nothing is lost by leaving them out: of a passage and a longer one that contains it the longer stays, of two that
     say the same the one that took effect later, else the better; it takes the better rank of the two. Passages that
     differ in a single word, number or "not" both stay, because that is how sources contradict each other.
     """
-    kept: list[Passage] = []
+    kept: list[Judged] = []
     shingles: list[frozenset[tuple[str, ...]]] = []
     fates: dict[int, Fate] = {}
-    for passage in ranked:
-        mine = _shingles(passage.text)
+    for one in ranked:
+        mine = _shingles(one)
         twin = next((i for i, other in enumerate(shingles) if mine <= other or other <= mine), None)
         if twin is None:
-            kept.append(passage)
+            kept.append(one)
             shingles.append(mine)
-        elif mine > shingles[twin] or (mine == shingles[twin] and _later(passage, kept[twin])):
-            fates[kept[twin].id] = Fate.DUPLICATE
-            kept[twin], shingles[twin] = passage, mine
+        elif mine > shingles[twin] or (mine == shingles[twin] and _later(one.passage, kept[twin].passage)):
+            fates[kept[twin].passage.id] = Fate.DUPLICATE
+            kept[twin], shingles[twin] = one, mine
         else:
-            fates[passage.id] = Fate.DUPLICATE
+            fates[one.passage.id] = Fate.DUPLICATE
     return kept, fates
 
 
-def _shingles(text: str) -> frozenset[tuple[str, ...]]:
-    words = terms(text) or [text]
-    return frozenset(zip(*(words[i:] for i in range(min(_SHINGLE, len(words)))), strict=False))
+def _shingles(one: Judged) -> frozenset[tuple[str, ...]]:
+    words = one.body if len(one.body) >= _TELLING else [*one.lead, *one.body, one.passage.text]
+    return frozenset(zip(*(words[i:] for i in range(_SHINGLE)), strict=False)) or frozenset([tuple(words)])
 
 
 def _later(a: Passage, b: Passage) -> bool:
@@ -59,7 +66,7 @@ def _later(a: Passage, b: Passage) -> bool:
 
 
 def stretches(
-    ranked: Sequence[Passage], size: int, store: Store, filter: Filter, overlay: Overlay | None
+    ranked: Sequence[Judged], size: int, store: Store, filter: Filter, overlay: Overlay | None
 ) -> tuple[list[Stretch], dict[int, Fate]]:
     """The first `size` stretches of `ranked`, and the fate of passages that are not the best of one.
 
@@ -69,18 +76,18 @@ def stretches(
     found: list[Stretch] = []
     fates: dict[int, Fate] = {}
     texts = _Texts(store, filter, overlay)
-    for passage in ranked:
+    for one in ranked:
         if len(found) == size:
-            fates[passage.id] = Fate.BELOW_K
+            fates[one.passage.id] = Fate.BELOW_K
             continue
-        new, at = Stretch((passage,), passage.start, passage.end, passage.text), len(found)
+        new, at = Stretch((one,), one.passage.start, one.passage.end, one.passage.text), len(found)
         for i in reversed(range(len(found))):
             merged = _merged(found[i], new, texts)
             if merged is not None:
                 new, at = merged, i
                 del found[i]
         found.insert(at, new)
-        fates |= {other.id: Fate.MERGED for other in new.passages[1:]}
+        fates |= {member.passage.id: Fate.MERGED for member in new.members[1:]}
     return found, fates
 
 
@@ -90,12 +97,13 @@ class _Texts:
     def __init__(self, store: Store, filter: Filter, overlay: Overlay | None) -> None:
         self._store = store
         self._filter = filter
-        self._known = (
-            {(put.document.uri, put.document.version): put.document.text for put in overlay.add} if overlay else {}
-        )
+        self._known: dict[tuple[str, int], str] = {}
+        self._added = {put.document.uri: put.document.text for put in overlay.add} if overlay else {}
 
     def of(self, passage: Passage) -> str:
         """The passage's document version; "" when it may no longer be seen."""
+        if passage.id < 0:
+            return self._added[passage.uri]
         key = (passage.uri, passage.version)
         if key not in self._known:
             document = self._store.document(passage.uri, self._filter, version=passage.version)
@@ -105,7 +113,7 @@ class _Texts:
 
 def _merged(better: Stretch, other: Stretch, texts: _Texts) -> Stretch | None:
     """Both as one stretch, or None when they do not touch."""
-    one, two = better.passages[0], other.passages[0]
+    one, two = better.best.passage, other.best.passage
     start, end = min(better.start, other.start), max(better.end, other.end)
     if (one.uri, one.version) != (two.uri, two.version) or end - start > _LONGEST:
         return None
@@ -113,4 +121,4 @@ def _merged(better: Stretch, other: Stretch, texts: _Texts) -> Stretch | None:
     gap = text[min(better.end, other.end) : max(better.start, other.start)]
     if gap.strip() or end > len(text):
         return None
-    return Stretch(better.passages + other.passages, start, end, text[start:end])
+    return Stretch(better.members + other.members, start, end, text[start:end])

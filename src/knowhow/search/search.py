@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
-import numpy as np
-
 from knowhow.errors import ConfigProblem, NotFound
-from knowhow.ports import Candidates, Embedder, Floats, Overlay, Reranker, Store
+from knowhow.ports import Embedder, Floats, Overlay, Reranker, Store
 from knowhow.search.distinct import Stretch, stretches, unrepeated
-from knowhow.search.fuse import fuse
+from knowhow.search.judge import Judged, judge, shortlist
 from knowhow.types import CandidateTrace, Fate, Filter, Hit, Passage, Recipe, SearchMode, SearchResult
 
-RECORDED = 60
-"""Best candidates whose texts are looked at and whose fates are recorded; at least four times `k`."""
+LOOKED_AT = 60
+"""Candidates whose texts are read and whose fates are recorded; at least four times `k`."""
 RERANKED = 30
 """Stretches a reranker sees; at least twice `k`."""
 _TRIES = 3
@@ -34,7 +31,7 @@ def search(
 ) -> SearchResult:
     """The `recipe.k` best hits for `question` among what `filter` may see, with what became of each candidate.
 
-    `candidates` holds the best max(`RECORDED`, 4k) of the pool. `ms` has one entry per stage and `total`.
+    `candidates` holds the max(`LOOKED_AT`, 4k) best of the pool. `ms` has an entry per stage, and `total`.
     Raises `ConfigProblem` when the index was made with another embedder, `NotFound` for an unknown index.
     """
     clock = _Clock()
@@ -43,29 +40,22 @@ def search(
         return SearchResult((), (), clock.ms())
     vector = None if recipe.mode is SearchMode.KEYWORD else embedder.query(question)
     clock.lap("embed")
-    pool = _pool(store, index, question, vector, recipe, filter, overlay, clock)
-    kept, repeated = unrepeated(pool.passages)
+    judged = _look(store, index, question, vector, recipe, filter, overlay, clock)
+    kept, repeated = unrepeated(judged)
     size = max(RERANKED, 2 * recipe.k) if reranker else recipe.k
     found, merged = stretches(kept, size, store, filter, overlay)
     clock.lap("distinct")
     reranked = _rerank(reranker, question, found)
     clock.lap("rerank")
-    hits = _hits(found, reranked, pool, recipe)
-    shown = {passage: Fate.SHOWN for hit in hits for passage in hit.passages[:1]}
-    fates = repeated | merged | shown
-    return SearchResult(hits, _traces(pool, reranked, fates), clock.ms())
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """The best candidates by fused score: their passages, and (keyword, vector, fused) by passage id."""
-
-    passages: list[Passage]
-    scores: Mapping[int, tuple[float, float, float]]
+    chosen = _choose(found, reranked, recipe)
+    hits = tuple(_hit(rank, stretch, reranked) for rank, stretch in enumerate(chosen, 1))
+    shown = {stretch.best.passage.id: Fate.SHOWN for stretch in chosen}
+    traces = tuple(_trace(one, reranked, repeated | merged | shown) for one in judged)
+    return SearchResult(hits, traces, clock.ms())
 
 
 class _Clock:
-    """Milliseconds per stage since the last lap."""
+    """Milliseconds per stage, each since the lap before."""
 
     def __init__(self) -> None:
         self._start = self._last = perf_counter()
@@ -86,7 +76,7 @@ def _index(store: Store, embedder: Embedder, recipe: Recipe) -> str:
     spec = next((spec for spec, active in known if (spec.id == recipe.index if recipe.index else active)), None)
     if spec is None:
         if recipe.index:
-            raise NotFound(f"there is no index {recipe.index}; `knowhow config show` names the active one")
+            raise NotFound(f"there is no index {recipe.index}; leave the recipe's `index` empty to use the active one")
         return ""
     if recipe.mode is not SearchMode.KEYWORD and spec.embedder != embedder.name:
         raise ConfigProblem(
@@ -96,7 +86,7 @@ def _index(store: Store, embedder: Embedder, recipe: Recipe) -> str:
     return spec.id
 
 
-def _pool(
+def _look(
     store: Store,
     index: str,
     question: str,
@@ -105,8 +95,8 @@ def _pool(
     filter: Filter,
     overlay: Overlay | None,
     clock: _Clock,
-) -> _Pool:
-    """Candidates, fused and cut to what is looked at.
+) -> list[Judged]:
+    """The best candidates with their texts, best first.
 
     A document replaced between reading scores and reading texts would be missing in both versions, so the question
     is then asked anew.
@@ -115,91 +105,74 @@ def _pool(
     for _ in range(_TRIES):
         found = store.candidates(index, text, vector, recipe.depth, filter, overlay)
         clock.lap("candidates")
-        fused = _fused(found, recipe)
-        order = np.lexsort((found.ids, -fused))[: max(RECORDED, 4 * recipe.k)]
-        clock.lap("fuse")
-        ids = found.ids[order].tolist()
-        passages = store.passages(index, ids, filter, overlay)
-        clock.lap("passages")
-        if len(passages) == len(ids):
+        order, scores = shortlist(found, recipe, max(LOOKED_AT, 4 * recipe.k))
+        passages = store.passages(index, found.ids[order].tolist(), filter, overlay)
+        clock.lap("texts")
+        if len(passages) == len(order):
             break
-    rows = zip(found.keyword[order].tolist(), found.vector[order].tolist(), fused[order].tolist(), strict=True)
-    return _Pool(passages, dict(zip(ids, rows, strict=True)))
-
-
-def _fused(found: Candidates, recipe: Recipe) -> Floats:
-    if recipe.mode is SearchMode.KEYWORD:
-        return found.keyword
-    if recipe.mode is SearchMode.VECTOR:
-        return found.vector
-    return fuse(found.keyword, found.vector, recipe.vector_weight)
+    here = {passage.id for passage in passages}
+    there = [i for i, key in enumerate(found.ids[order].tolist()) if key in here]
+    order, scores = order[there], scores[there]
+    judged = judge(question, recipe, passages, found.keyword[order], found.vector[order], scores)
+    clock.lap("judge")
+    return judged
 
 
 def _rerank(reranker: Reranker | None, question: str, found: Sequence[Stretch]) -> dict[int, float]:
     """The reranker's score by the id of each stretch's best passage; empty without one."""
     if reranker is None or not found:
         return {}
-    scores = reranker.scores(question, [f"{s.passages[0].lead}\n{s.text}".lstrip() for s in found])
-    return {s.passages[0].id: float(score) for s, score in zip(found, scores, strict=True)}
+    scores = reranker.scores(question, [f"{stretch.best.passage.lead}\n{stretch.text}".strip() for stretch in found])
+    return {stretch.best.passage.id: float(score) for stretch, score in zip(found, scores, strict=True)}
 
 
-def _hits(found: Sequence[Stretch], reranked: Mapping[int, float], pool: _Pool, recipe: Recipe) -> tuple[Hit, ...]:
-    """The k best as hits; newest first among those k where the recipe asks for it."""
-    best = sorted(found, key=lambda s: -reranked.get(s.passages[0].id, 0.0))[: recipe.k]
-    if recipe.newest_first:
-        best.sort(key=_age)
-    return tuple(_hit(rank, s, reranked, pool) for rank, s in enumerate(best, 1))
+def _choose(found: Sequence[Stretch], reranked: Mapping[int, float], recipe: Recipe) -> list[Stretch]:
+    """The k best; the latest of them first where the recipe asks for it."""
+    best = sorted(found, key=lambda stretch: -reranked.get(stretch.best.passage.id, 0.0))[: recipe.k]
+    return sorted(best, key=lambda stretch: -_since(stretch.best.passage)) if recipe.newest_first else best
 
 
-def _age(stretch: Stretch) -> tuple[float, float]:
-    """Sorts by `effective_at`, latest first, undated documents after dated ones, then by when we learned of it."""
-    passage = stretch.passages[0]
-    dated = passage.effective_at
-    return (float("inf") if dated is None else -dated, -passage.valid_from)
+def _since(passage: Passage) -> float:
+    """When its content took effect, as far as is known."""
+    return passage.valid_from if passage.effective_at is None else passage.effective_at
 
 
-def _hit(rank: int, stretch: Stretch, reranked: Mapping[int, float], pool: _Pool) -> Hit:
-    best = stretch.passages[0]
-    first = min(stretch.passages, key=lambda passage: passage.start)
-    keyword, vector, fused = pool.scores[best.id]
+def _hit(rank: int, stretch: Stretch, reranked: Mapping[int, float]) -> Hit:
+    best = stretch.best
+    first = min((member.passage for member in stretch.members), key=lambda passage: passage.start)
     return Hit(
         rank=rank,
-        passages=tuple(passage.id for passage in stretch.passages),
-        uri=best.uri,
-        version=best.version,
+        passages=tuple(member.passage.id for member in stretch.members),
+        uri=first.uri,
+        version=first.version,
         start=stretch.start,
         end=stretch.end,
         text=stretch.text,
-        title=best.title,
+        title=first.title,
         place=first.place,
         lead=first.lead,
-        score=fused,
-        keyword=keyword,
-        vector=vector,
-        rerank=reranked.get(best.id),
-        metadata=best.metadata,
-        effective_at=best.effective_at,
-        valid_from=best.valid_from,
+        score=best.fused,
+        keyword=best.keyword,
+        vector=best.vector,
+        rerank=reranked.get(best.passage.id),
+        relevance=max(member.relevance for member in stretch.members),
+        metadata=first.metadata,
+        effective_at=first.effective_at,
+        valid_from=first.valid_from,
     )
 
 
-def _traces(pool: _Pool, reranked: Mapping[int, float], fates: Mapping[int, Fate]) -> tuple[CandidateTrace, ...]:
-    """One row per passage looked at, in fused order."""
-    rows = []
-    for passage in pool.passages:
-        keyword, vector, fused = pool.scores[passage.id]
-        rows.append(
-            CandidateTrace(
-                passage=passage.id,
-                uri=passage.uri,
-                version=passage.version,
-                start=passage.start,
-                end=passage.end,
-                keyword=keyword,
-                vector=vector,
-                fused=fused,
-                rerank=reranked.get(passage.id),
-                fate=fates.get(passage.id, Fate.BELOW_K),
-            )
-        )
-    return tuple(rows)
+def _trace(one: Judged, reranked: Mapping[int, float], fates: Mapping[int, Fate]) -> CandidateTrace:
+    passage = one.passage
+    return CandidateTrace(
+        passage=passage.id,
+        uri=passage.uri,
+        version=passage.version,
+        start=passage.start,
+        end=passage.end,
+        keyword=one.keyword,
+        vector=one.vector,
+        fused=one.fused,
+        rerank=reranked.get(passage.id),
+        fate=fates.get(passage.id, Fate.BELOW_K),
+    )

@@ -43,8 +43,8 @@ class Recipe:
     k: int = 6
     depth: int = 1000
     """How deep the pools go that are fused."""
-    vector_weight: float = 0.3
-    """Share of the vector side in the fused score, 0..1."""
+    vector_weight: float = 0.5
+    """Share of the vector side in the fused score, 0..1; 0.5 was measured best (docs/search.md)."""
     reranker: str = ""
     newest_first: bool = False
     relevance: float = 0.0

@@ -45,9 +45,12 @@ class Hit:
     place: Place
     lead: str
     score: float
+    """What ranked it, in the units of this search mode; a fused score is comparable within one question."""
     keyword: float
     vector: float
     rerank: float | None = None
+    relevance: float = 1.0
+    """0..1, comparable across questions: how likely it holds what was asked. 1 where nothing was searched."""
     metadata: Mapping[str, MetaValue] = field(default_factory=dict)
     effective_at: float | None = None
     valid_from: float = 0.0
