@@ -69,7 +69,8 @@ def scan_folder(root: Path, prefix: str) -> Scan:
     ignored = _ignore_patterns(root)
     claimed: dict[str, str] = {}
     for entry, relative in _walk(root, prefix, ignored, scan):
-        uri = prefix + _portable(relative)
+        portable = _portable(relative)
+        uri = prefix + portable
         try:
             if entry.is_symlink() and not _is_within(os.path.realpath(entry.path), inside):
                 scan.warnings.append((uri, "a symbolic link that leaves the folder is not followed"))
@@ -91,7 +92,7 @@ def scan_folder(root: Path, prefix: str) -> Scan:
             scan.failed.append(Failure(uri, ReadProblem.UNREADABLE.value, detail))
             continue
         claimed[uri] = relative
-        scan.found.append(Found(uri, entry.path, _portable(relative), status.st_size, changed_ns(status)))
+        scan.found.append(Found(uri, entry.path, portable, status.st_size, changed_ns(status)))
     return scan
 
 
@@ -183,6 +184,8 @@ def _is_within(path: str, folder: str) -> bool:
 
 def _portable(path: str) -> str:
     """The same text on every machine: NFC, bytes that are no UTF-8 and control characters written as \\xNN."""
+    if path.isascii() and path.isprintable():
+        return path
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     text = "".join(c if unicodedata.category(c) != "Cc" else f"\\x{ord(c):02x}" for c in text)
     return unicodedata.normalize("NFC", text)
