@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from knowhow.ingest.readers.decode import decode
-from knowhow.ingest.readers.draft import Draft, clean
+from knowhow.ingest.readers.draft import Draft
 from knowhow.types import Extract
 
 _NAMES = {
@@ -55,7 +55,7 @@ def read(name: str, data: bytes, depth: int) -> Extract:
     draft = Draft(depth=depth)
     if decoded.warning:
         draft.warn(decoded.warning)
-    text = clean(decoded.text)[0]
+    text = draft.clean(decoded.text)
     suffix = PurePosixPath(name.lower()).suffix.lstrip(".")
     language = _NAMES.get(suffix, suffix)
     draft.meta("language", language)
@@ -90,7 +90,7 @@ def _python(text: str, lines: list[str]) -> list[_Definition]:
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return list(_by_pattern(lines))
-    found: list[_Definition] = []
+    found: list[tuple[int, int, _Definition]] = []
     todo: list[tuple[ast.AST, str]] = [(tree, "")]
     while todo:
         parent, prefix = todo.pop()
@@ -98,14 +98,15 @@ def _python(text: str, lines: list[str]) -> list[_Definition]:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 symbol = f"{prefix}{node.name}"
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                found.append(_Definition(_above(lines, first), symbol))
-                found.append(_Definition((node.end_lineno or node.lineno) + 1, prefix.rstrip(".")))
+                start, end = _above(lines, first), (node.end_lineno or node.lineno) + 1
+                found.append((start, 1, _Definition(start, symbol)))
+                found.append((end, -len(prefix), _Definition(end, prefix.rstrip("."))))
                 if isinstance(node, ast.ClassDef):
                     todo.append((node, f"{symbol}."))
             elif isinstance(parent, ast.Module) and isinstance(node, ast.If | ast.Try):
                 todo.append((node, prefix))
-    # On one line the start of a definition comes after the end of the one before it.
-    return sorted(found, key=lambda d: (d.line, len(d.symbol)))
+    # On one line inner ends come before outer ones, and a start after all ends.
+    return [definition for _, _, definition in sorted(found, key=lambda entry: entry[:2])]
 
 
 def _above(lines: list[str], line: int) -> int:

@@ -19,6 +19,8 @@ _BOMS = (
 _LABELS = {"ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "gb2312": "gb18030", "gbk": "gb18030"}
 _SHORT = 64
 """With fewer bytes outside ASCII than this a statistical guess is mostly noise."""
+_STRAY = 2
+"""Control bytes that a short text may hold by accident."""
 _SAMPLE = 200_000
 _HIGH = re.compile(rb"[\x80-\xff]+")
 
@@ -102,10 +104,10 @@ def _without_bom(data: bytes) -> str:
 
 
 def _looks_binary(data: bytes) -> bool:
-    """Whether control bytes that no text uses are more than one in fifty of the first 8 kB."""
+    """Whether control bytes that no text uses are more than strays in the first 8 kB."""
     sample = data[:8192]
     controls = len(sample) - len(sample.translate(None, bytes([*range(9), *range(14, 27), *range(28, 32), 127])))
-    return controls * 50 > len(sample) or sample.count(0) * 200 > len(sample)
+    return controls > max(_STRAY, len(sample) // 50) or sample.count(0) > max(_STRAY, len(sample) // 200)
 
 
 def _controls(text: str) -> int:

@@ -17,6 +17,8 @@ MAX_TEXT = 64_000_000
 MAX_HEADING = 200
 """Characters of one step of a heading path; longer ones are prose set as a heading."""
 MAX_META = 1_000
+_EXPONENT = re.compile(r"[+\-−–]?[0-9A-Za-z]{1,4}$")
+_ORDINALS = set("st nd rd th tm r o a e er re ème ter".split())
 
 # Zero-width and formatting characters, bidirectional overrides, tag characters and the variation selectors of the
 # supplement: a person sees none of them, a model reads them all.
@@ -52,6 +54,12 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
+def raised(before: str, text: str) -> str:
+    """The mark `^` where raised `text` would else run into what stands before it: 10^6, but 1st and TM as they are."""
+    joins = before[-1:].isalnum() or before[-1:] == ")"
+    return "^" if joins and _EXPONENT.match(text) and text.lower() not in _ORDINALS else ""
+
+
 class Draft:
     """Collects blocks in reading order. Every block ends a span; what separates blocks belongs to the earlier one."""
 
@@ -70,10 +78,15 @@ class Draft:
         self._warnings: dict[str, None] = {}
         self._invisible = 0
 
-    def add(self, text: str, kind: Kind = "text", *, header: str = "", gap: str = "\n\n") -> None:
-        """Appends a block at the current place; `gap` separates it from a following block."""
+    def clean(self, text: str) -> str:
+        """`clean`, with what is removed counted for the warnings."""
         text, invisible = clean(text)
         self._invisible += invisible
+        return text
+
+    def add(self, text: str, kind: Kind = "text", *, header: str = "", gap: str = "\n\n") -> None:
+        """Appends a block at the current place; `gap` separates it from a following block."""
+        text = self.clean(text)
         if not text or (text.isspace() and not self._parts):
             return
         if self._length + len(text) > MAX_TEXT:

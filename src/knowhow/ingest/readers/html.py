@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.decode import decode
-from knowhow.ingest.readers.draft import Draft, clean, squeeze
+from knowhow.ingest.readers.draft import Draft, raised, squeeze
 from knowhow.ingest.readers.tables import find_header
 from knowhow.ingest.readers.visible import Visibility
 from knowhow.types import Extract
@@ -61,10 +61,10 @@ def parse_html(text: str) -> _Element:
     """The tree of a page, however broken. Raises `UnreadableFile` (empty) when there is none."""
     from lxml import etree, html
 
-    text = _DECLARATION.sub("", clean(text)[0].replace("\x00", ""), count=1)
+    text = _DECLARATION.sub("", text.replace("\x00", ""), count=1)
     parser = html.HTMLParser(no_network=True, huge_tree=False, remove_comments=True, remove_pis=True, encoding="utf-8")
     try:
-        root = html.document_fromstring(text.encode("utf-8"), parser=parser)
+        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError):
         raise UnreadableFile(ReadProblem.EMPTY, "the page has no content") from None
     return root
@@ -198,6 +198,8 @@ class _Flow:
             self.item = self._bullet()
         elif tag == "br":
             self.inline.append("\0")
+        elif tag == "sup":
+            self.inline.append(raised("".join(self.inline[-3:]), squeeze("".join(map(str, node.itertext())))))
         elif tag == "dd":
             self.item = "  "
         self.inline.append(node.text or "")
@@ -259,6 +261,8 @@ def _chunks(node: _Element) -> list[str]:
         if isinstance(part.tag, str) and (part.tag in _BLOCKS or part.tag == "br"):
             chunks.append("".join(current))
             current = []
+        if part.tag == "sup" and event == "start":
+            current.append(raised("".join(current), squeeze("".join(map(str, part.itertext())))))
         current.append((part.text if event == "start" else part.tail) or "")
     return [*chunks, "".join(current)]
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from knowhow.ingest.readers.decode import decode
-from knowhow.ingest.readers.draft import Draft, clean
+from knowhow.ingest.readers.draft import Draft
 from knowhow.types import Extract
 
 _MAX_DEPTH = 100
@@ -24,7 +24,7 @@ def read(name: str, data: bytes, depth: int) -> Extract:
     draft = Draft(depth=depth)
     if decoded.warning:
         draft.warn(decoded.warning)
-    text = clean(decoded.text)[0]
+    text = draft.clean(decoded.text)
     stem = PurePosixPath(name).stem
     if name.lower().endswith((".jsonl", ".ndjson")):
         _lines(draft, text)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from knowhow.ingest.readers import front_matter
 from knowhow.ingest.readers.decode import decode
-from knowhow.ingest.readers.draft import Draft, clean
+from knowhow.ingest.readers.draft import Draft
 from knowhow.types import Extract
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-_CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)", re.S)
+_CODE_OR_COMMENT = re.compile(r"(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|" + _COMMENT.pattern, re.S)
 _DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]{64,}")
 _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _MARKUP = re.compile(r"[*_]{1,3}(?=\S)(.+?)(?<=\S)[*_]{1,3}(?!\w)|`+([^`]+)`+|<[^>]+>")
@@ -41,7 +41,7 @@ def read(name: str, data: bytes, depth: int) -> Extract:
     draft = Draft(depth=depth)
     if decoded.warning:
         draft.warn(decoded.warning)
-    metadata, body, warning = front_matter.take(clean(decoded.text)[0])
+    metadata, body, warning = front_matter.take(draft.clean(decoded.text))
     for key, value in metadata.items():
         draft.meta(key, value)
     if warning:
@@ -65,7 +65,8 @@ def add_markdown(draft: Draft, body: str) -> None:
         part = lines[block.start : block.end]
         at = block.end
         if block.kind == "heading":
-            draft.heading(block.level, heading_text(block.title), "\n".join(part).strip("\n"))
+            title = heading_text(_COMMENT.sub("", block.title))
+            draft.heading(block.level, title, _visible(draft, "\n".join(part).strip("\n")))
         elif block.kind == "table":
             rows = [table_cells(line) for i, line in enumerate(part) if i != 1 and line.strip()]
             draft.table(rows, rows[0])
@@ -100,27 +101,15 @@ def _block(token: Token, following: list[Token]) -> _Block | None:
 
 
 def _add_text(draft: Draft, lines: list[str]) -> None:
-    text = "\n".join(lines)
-    if "<!--" in text:
-        # A comment quoted in backticks is what the text is about, not a comment.
-        code = [match.span() for match in _CODE_SPAN.finditer(text)]
-        text, removed = _without_comments(text, code)
-        if removed:
-            draft.warn(f"{removed} characters of HTML comments left out")
-    draft.add(text.strip("\n"))
+    draft.add(_visible(draft, "\n".join(lines)).strip("\n"))
 
 
-def _without_comments(text: str, code: list[tuple[int, int]]) -> tuple[str, int]:
-    kept: list[str] = []
-    at = 0
-    for match in _COMMENT.finditer(text):
-        if any(start <= match.start() < end for start, end in code):
-            continue
-        kept.append(text[at : match.start()])
-        at = match.end()
-    kept.append(text[at:])
-    result = "".join(kept)
-    return result, len(text) - len(result)
+def _visible(draft: Draft, text: str) -> str:
+    """The text without comments; one quoted in backticks is what the text is about and stays."""
+    if "<!--" not in text:
+        return text
+    draft.warn("HTML comments left out")
+    return _CODE_OR_COMMENT.sub(lambda match: "" if match[0].startswith("<!--") else match[0], text)
 
 
 def heading_text(source: str) -> str:

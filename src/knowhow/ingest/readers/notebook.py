@@ -9,7 +9,7 @@ from typing import Any
 
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.decode import decode
-from knowhow.ingest.readers.draft import Draft, clean
+from knowhow.ingest.readers.draft import Draft
 from knowhow.ingest.readers.markdown import add_markdown
 from knowhow.types import Extract
 
@@ -27,7 +27,7 @@ def read(name: str, data: bytes, depth: int) -> Extract:
         raise UnreadableFile(ReadProblem.DAMAGED, "not a notebook of format 4: re-save it with Jupyter") from None
     for number, cell in enumerate(cells, start=1):
         draft.place = replace(draft.place, symbol=f"cell {number}")
-        source = clean(_text(cell.get("source")))[0].strip("\n")
+        source = draft.clean(_text(cell.get("source"))).strip("\n")
         if cell.get("cell_type") == "markdown":
             add_markdown(draft, source)
         else:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from knowhow.ingest.readers import front_matter
 from knowhow.ingest.readers.decode import decode
-from knowhow.ingest.readers.draft import Draft, clean
+from knowhow.ingest.readers.draft import Draft
 from knowhow.ingest.readers.markdown import table_cells
 from knowhow.types import Extract
 
@@ -41,7 +41,7 @@ def read(name: str, data: bytes, depth: int) -> Extract:
     draft = Draft(depth=depth)
     if decoded.warning:
         draft.warn(decoded.warning)
-    metadata, body, _ = front_matter.take(clean(decoded.text)[0])
+    metadata, body, _ = front_matter.take(draft.clean(decoded.text))
     for key, value in metadata.items():
         draft.meta(key, value)
     draft.title = metadata.get("title", "")
