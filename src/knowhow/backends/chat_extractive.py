@@ -16,10 +16,15 @@ NOT_STATED = "The documents do not say."
 
 _BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+•|#>]|\d{1,3}[.)]\s))")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[^\W_a-z])|(?<=[。！？])")
-_ABBREVIATION = re.compile(r"(?:\b(?:[A-Z]|[A-Za-z](?:\.[A-Za-z])+|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|Inc|Ltd|Co|Gen|Col|Sen|Rep))\.$")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:[A-Z]|[A-Za-z](?:\.[A-Za-z])+|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|Inc|Ltd|Co|Gen|Col|Sen|Rep))\.$"
+)
 _WORD = re.compile(r"\w+(?:[.,]\d+)*")
 _CAPITAL = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w’'-]*")
-_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|hundred|thousand|million|billion)\b", re.I)
+_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|hundred|thousand|million|billion)\b",
+    re.I,
+)
 _TIME = re.compile(
     r"\b(?:1\d|20)\d\d\b|\b(?:january|february|march|april|june|july|august|september|october|november|december|monday|tuesday|"
     r"wednesday|thursday|friday|saturday|sunday|century|today|daily|weekly|monthly|annually)\b|\b\d+(?:st|nd|rd|th)?\s+(?:hours?|days?|weeks?|"
@@ -35,15 +40,15 @@ _STOP = frozenset(
 )
 _SUFFIX = re.compile(r"(?:'s|ies|es|s|ing|ed|ly|e|y)$")
 
-_ENOUGH = 0.3
-"""Least share of the question's weight a sentence must hold to be quoted."""
+_ENOUGH = 0.4
+"""Least share of the question's weight that the passage of the best sentence must hold; below it nothing is quoted."""
 _CUE = 0.25
 """What an answer of the kind asked for adds, as a share of the question's weight."""
 _RANK = 0.02
 """What each place further down the list of passages takes away."""
-_HEAD = 0.35
+_HEAD = 0.5
 """How much of a term's weight counts when it stands in the passage's other sentences."""
-_SECOND = 0.85
+_SECOND = 0.8
 """A second sentence is quoted when it scores at least this share of the best."""
 
 
@@ -56,8 +61,17 @@ class _Sentence:
     terms: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Score:
+    """How well a sentence answers, and which share of the question's weight its passage holds."""
+
+    score: float
+    coverage: float
+    sentence: _Sentence
+
+
 class ExtractiveChat:
-    """Answers `request.question` from `request.passages`; messages, schema and sampling (but `max_tokens`) are ignored."""
+    """Answers `request.question` from `request.passages`; of the rest only `sampling.max_tokens` (in words) counts."""
 
     name = "extractive"
     context_tokens = 0
@@ -101,14 +115,14 @@ def quote(question: str, passages: Sequence[str]) -> str:
     ]
     if not asked or not sentences:
         return NOT_STATED
-    ranked = sorted(_scores(question, asked, sentences), reverse=True)
-    best, at = ranked[0]
-    if best < _ENOUGH:
+    scores = _scores(question, asked, sentences)
+    best, *rest = sorted(scores, key=lambda score: -score.score)
+    if best.coverage < _ENOUGH:
         return NOT_STATED
-    chosen = [-at]
-    if len(ranked) > 1 and ranked[1][0] >= _SECOND * best and sentences[-ranked[1][1]].text != sentences[-at].text:
-        chosen.append(-ranked[1][1])
-    return " ".join(f"{sentences[i].text} [{sentences[i].passage + 1}]" for i in chosen)
+    chosen = [best.sentence]
+    if rest and rest[0].score >= _SECOND * best.score and rest[0].sentence.text != best.sentence.text:
+        chosen.append(rest[0].sentence)
+    return " ".join(f"{sentence.text} [{sentence.passage + 1}]" for sentence in chosen)
 
 
 def split_sentences(text: str) -> list[str]:
@@ -128,22 +142,21 @@ def split_sentences(text: str) -> list[str]:
     return found
 
 
-def _scores(question: str, asked: frozenset[str], sentences: Sequence[_Sentence]) -> list[tuple[float, int]]:
-    """(score, minus the sentence's index) for each sentence, so that of equals the earlier sorts first in reverse."""
+def _scores(question: str, asked: frozenset[str], sentences: Sequence[_Sentence]) -> list[_Score]:
     held = Counter(term for sentence in sentences for term in sentence.terms)
     weight = {term: math.log(1 + len(sentences) / (1 + held[term])) for term in asked}
     whole = sum(weight.values())
-    around: dict[int, frozenset[str]] = {}
+    in_passage: dict[int, frozenset[str]] = {}
     for sentence in sentences:
-        around[sentence.passage] = around.get(sentence.passage, frozenset()) | sentence.terms
+        in_passage[sentence.passage] = in_passage.get(sentence.passage, frozenset()) | sentence.terms & asked
     scores = []
-    for i, sentence in enumerate(sentences):
-        here = asked & sentence.terms
-        near = (asked & around[sentence.passage]) - here
-        score = (sum(weight[t] for t in here) + _HEAD * sum(weight[t] for t in near)) / whole if here else 0.0
+    for sentence in sentences:
+        here = sum(weight[term] for term in sentence.terms & asked) / whole
+        coverage = sum(weight[term] for term in in_passage[sentence.passage]) / whole
+        score = here + _HEAD * (coverage - here) if here else 0.0
         if here and _has_what_is_asked(question, sentence.text):
             score += _CUE
-        scores.append((score - _RANK * sentence.passage, -i))
+        scores.append(_Score(score - _RANK * sentence.passage, coverage if here else 0.0, sentence))
     return scores
 
 

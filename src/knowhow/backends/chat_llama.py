@@ -6,17 +6,16 @@ import os
 import queue
 import re
 import threading
-import time
 import weakref
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from knowhow.backends.llama_engine import Engine, EngineSpec
 from knowhow.backends.options import ConnectOptions
+from knowhow.backends.replies import Said
 from knowhow.errors import ConfigProblem, NotFound, ProviderKind, ProviderProblem, UsageProblem
-from knowhow.types import ChatReply, ChatRequest, Json, Message, TokenLogprob
+from knowhow.types import ChatReply, ChatRequest, Json, Message
 
 STARTER = "starter"
 STARTER_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -53,15 +52,14 @@ class LlamaChat:
     def stream(self, request: ChatRequest) -> Generator[str, None, ChatReply]:
         engine = self._open()
         body = _body(request, engine)
-        began = time.perf_counter()
-        said = _Said()
+        said = Said(self.name)
         for chunk in _chunks(engine, body):
             if "error" in chunk:
                 raise self._problem(chunk["error"])
-            piece = said.take(chunk, began)
+            piece = said.take(chunk)
             if piece:
                 yield piece
-        return said.reply((time.perf_counter() - began) * 1000)
+        return said.reply(streamed=True, prompt_tokens=0)
 
     def count(self, messages: Sequence[Message]) -> int:
         engine = self._open()
@@ -78,48 +76,11 @@ class LlamaChat:
     def _problem(self, error: Json) -> ProviderProblem:
         if error.get("type") == "exceed_context_size_error":
             return ProviderProblem(
-                f"the prompt has {error.get('n_prompt_tokens')} tokens and {self.name} reads at most {self.context_tokens}; "
-                "lower the budget or the number of passages, or name a model with a longer context",
+                f"the prompt has {error.get('n_prompt_tokens')} tokens and {self.name} reads at most "
+                f"{self.context_tokens}; lower the budget or the number of passages, or use a model that reads more",
                 ProviderKind.CONTEXT_TOO_LONG,
             )
         return ProviderProblem(f"{self.name} failed: {error.get('message', error)}", ProviderKind.BAD_REPLY)
-
-
-class _Said:
-    """The reply as it grows, chunk by chunk."""
-
-    def __init__(self) -> None:
-        self.pieces: list[str] = []
-        self.logprobs: list[TokenLogprob] = []
-        self.finish = ""
-        self.usage: Json = {}
-        self.ms_first: float | None = None
-
-    def take(self, chunk: Json, began: float) -> str:
-        """Adds one chunk and returns its text."""
-        self.usage = chunk.get("usage") or self.usage
-        if not chunk["choices"]:
-            return ""
-        choice = chunk["choices"][0]
-        self.finish = choice["finish_reason"] or self.finish
-        self.logprobs += _logprobs(choice.get("logprobs"))
-        piece: str = choice["delta"].get("content") or ""
-        if piece:
-            self.pieces.append(piece)
-            self.ms_first = self.ms_first or (time.perf_counter() - began) * 1000
-        return piece
-
-    def reply(self, ms: float) -> ChatReply:
-        return ChatReply(
-            text="".join(self.pieces),
-            prompt_tokens=self.usage["prompt_tokens"],
-            completion_tokens=self.usage["completion_tokens"],
-            finish="length" if self.finish == "length" else "stop",
-            cached_tokens=self.usage.get("prompt_tokens_details", {}).get("cached_tokens", 0),
-            ms=ms,
-            ms_first=self.ms_first,
-            logprobs=tuple(self.logprobs),
-        )
 
 
 def load_llama(model: str, options: ConnectOptions) -> LlamaChat:
@@ -176,7 +137,7 @@ def _body(request: ChatRequest, engine: Engine) -> Json:
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        # llama.cpp's own defaults for these cut the tail as well; a draw here means temperature and top_p, as elsewhere.
+        # llama.cpp would cut the tail by these as well; a draw means temperature and top_p, as elsewhere.
         "top_k": 0,
         "min_p": 0.0,
         "stop": list(sampling.stop),
@@ -187,7 +148,10 @@ def _body(request: ChatRequest, engine: Engine) -> Json:
     if sampling.seed is not None:
         body["seed"] = sampling.seed
     if request.schema is not None:
-        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": dict(request.schema)}}
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "reply", "schema": dict(request.schema)},
+        }
     if request.logprobs:
         body |= {"logprobs": True, "top_logprobs": request.logprobs}
     return body
@@ -214,17 +178,6 @@ def _broken(piece: str, engine: Engine) -> str:
     return f"{piece[0]} {piece[1:]}" if engine.has_control_tokens(piece) else piece
 
 
-def _logprobs(found: Mapping[str, Any] | None) -> list[TokenLogprob]:
-    return [
-        TokenLogprob(
-            token["token"],
-            token["logprob"],
-            tuple((other["token"], other["logprob"]) for other in token["top_logprobs"]),
-        )
-        for token in (found or {}).get("content") or ()
-    ]
-
-
 def _chunks(engine: Engine, body: Json) -> Generator[Json, None, None]:
     """Chunks of the reply as llama.cpp makes them in a thread of its own; leaving early stops it at the next token."""
     arrived: queue.SimpleQueue[Json | Exception | None] = queue.SimpleQueue()
@@ -246,9 +199,7 @@ def _chunks(engine: Engine, body: Json) -> Generator[Json, None, None]:
         thread.join()
 
 
-def _run(
-    engine: Engine, body: Json, take: Callable[[Json], bool], end: Callable[[Exception | None], None]
-) -> None:
+def _run(engine: Engine, body: Json, take: Callable[[Json], bool], end: Callable[[Exception | None], None]) -> None:
     try:
         engine.chat(body, take)
     except Exception as problem:  # handed to the thread that waits

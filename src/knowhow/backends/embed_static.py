@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from knowhow.backends.vectors import unit
 from knowhow.errors import ConfigProblem
 from knowhow.ports import Floats
 
@@ -42,8 +43,7 @@ class StaticEmbedder:
             for row, encoding in zip(rows[start:], encodings, strict=False):
                 if encoding.ids:
                     np.mean(self._matrix[encoding.ids], axis=0, dtype=np.float32, out=row)
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        return np.divide(rows, lengths, out=rows, where=lengths > 0)
+        return unit(rows)
 
     def query(self, text: str) -> Floats:
         row: Floats = self.documents([text])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,10 +11,12 @@ from knowhow.settings.fields import DEFAULT_KEYS
 
 @dataclass(frozen=True, slots=True)
 class ConnectOptions:
-    """Options of `open_chat` and its siblings. Holds names of keys, never keys."""
+    """Options of `open_chat` and its siblings."""
 
     keys: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_KEYS))
     """host or host:port = name of the environment variable that holds its key; a host not listed gets none."""
+    variables: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    """Where those variables are looked up: the environment, and what `.env` adds. Never shown."""
     timeout_s: float = 60.0
     """Longest wait for a reply to begin, and between two pieces of it."""
     retries: int = 4
