@@ -33,7 +33,7 @@ def sizes(groups: int, shape: str) -> np.ndarray:
 
 
 def passes(groups: int, rate: float, likeness: float, shape: str) -> tuple[list[float], list[str]]:
-    """Passes and failures whose groups differ as a beta distribution does; `likeness` is the intra-class correlation."""
+    """Passes and failures whose groups differ like a beta distribution; `likeness` is the intra-class correlation."""
     chance = random.beta(rate * (1 - likeness) / likeness, (1 - rate) * (1 - likeness) / likeness, groups)
     many = sizes(groups, shape)
     member = np.repeat(np.arange(groups), many)
