@@ -8,11 +8,13 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING
 
 from knowhow.errors import ReadProblem, UnreadableFile, UsageProblem
 from knowhow.types import EVERYTHING, MetaValue
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 _TAG = re.compile(r"[^\W_][\w.:@/-]{0,63}")
 _OWN_KEY = "access"
@@ -123,6 +125,8 @@ def _no_list(line: str) -> UnreadableFile:
 
 
 def _rule(pattern: str, tags: object, where: str) -> tuple[str, GitIgnoreSpec, frozenset[str]]:
+    from pathspec import GitIgnoreSpec  # here, since importing it takes longer than the rest of this folder
+
     if not isinstance(tags, list) or not tags:
         raise UsageProblem(f'{where}: "{pattern}" needs a list of tags, like ["hr"], not {tags!r}')
     checked = check_tags(tags, f'{where}, "{pattern}"')

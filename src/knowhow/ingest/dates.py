@@ -17,7 +17,6 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from knowhow.types import MetaValue
 
@@ -123,6 +122,8 @@ def _readings(text: str) -> Iterator[datetime | None]:
         yield _date(match["year"], match["month"], "1")
     yield _attempt(lambda: parsedate_to_datetime(text))
     if ":" in text:
+        from email.utils import parsedate_to_datetime  # here, since importing it takes long and few dates need it
+
         yield _attempt(lambda: parsedate_to_datetime(text))
 
 

@@ -9,11 +9,13 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING
 
 from knowhow.errors import ReadProblem, UsageProblem
 from knowhow.types import Failure
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".knowhowignore"
 _IGNORED_FOLDERS = frozenset({"node_modules", "__pycache__", "__MACOSX"})
@@ -161,6 +163,8 @@ def _unseen(scan: Scan, uri: str, error: OSError) -> None:
 
 
 def _ignore_patterns(root: Path) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # here, since importing it takes longer than the rest of this folder
+
     path = root / IGNORE_FILE
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines() if path.exists() else []
