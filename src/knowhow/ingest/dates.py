@@ -120,7 +120,6 @@ def _readings(text: str) -> Iterator[datetime | None]:
         yield _date(match["year"], str(_MONTHS.get(match["name"].lower(), 0)), match["day"])
     if match := _YEAR_MONTH.fullmatch(text):
         yield _date(match["year"], match["month"], "1")
-    yield _attempt(lambda: parsedate_to_datetime(text))
     if ":" in text:
         from email.utils import parsedate_to_datetime  # here, since importing it takes long and few dates need it
 
