@@ -51,10 +51,10 @@ def wilson(mean: float, n: float, z: float) -> tuple[float, float]:
 
 
 def _mixed(clusters: Clusters) -> bool:
-    """Whether enough groups hold a success and enough hold a failure for resampling to show how they vary."""
+    """Whether groups differ, and enough of them hold a success and a failure, for resampling to show how they vary."""
     held = int(clusters.counts[clusters.sums > 0].sum())
     missed = int(clusters.counts[clusters.sums < clusters.sizes].sum())
-    return min(held, missed) >= MIXED
+    return min(held, missed) >= MIXED and clusters.error > 0
 
 
 def _percentile_t(clusters: Clusters, seed: int) -> tuple[float, float]:
