@@ -19,6 +19,7 @@ FEWEST_BITS = 512
 """Two bits for each of 256 dimensions find what one bit finds with three times as many vectors read (docs/store.md)."""
 FAR = np.uint16(65535)
 """The distance of what may not be found."""
+_PLANES = 6
 
 
 def make_signs(dims: int, seed: int = 0) -> Signs:
@@ -38,20 +39,50 @@ def read_signs(data: bytes, dims: int) -> Signs:
     return np.frombuffer(data, np.int8).reshape(-1, 2, padded)
 
 
-def encode(vectors: Floats, signs: Signs) -> Codes:
-    """uint64[n, bits / 64] for float32[n, dims]: signs of the coordinates after random rotations.
+def turn(vectors: Floats, signs: Signs) -> Floats:
+    """float32[n, bits] for float32[n, dims]: coordinates after random rotations, not scaled.
 
-    The angle between two vectors is in expectation pi times the share of directions on which their signs differ
-    (Charikar 2002, "Similarity estimation techniques from rounding algorithms"). A rotation is two rounds of random
-    signs and a Hadamard transform (Ailon and Chazelle 2009, "The fast Johnson-Lindenstrauss transform"): only
-    additions, so codes are the same on every machine and no matrix library's threads are waited for.
+    A rotation is two rounds of random signs and a Hadamard transform (Ailon and Chazelle 2009, "The fast
+    Johnson-Lindenstrauss transform"): only additions, so codes are the same on every machine and no matrix library's
+    threads are waited for.
     """
     count, dims = vectors.shape
     wide = np.zeros((count, signs.shape[2]), np.float32)
     wide[:, :dims] = vectors
     turned = [_hadamard(_hadamard(wide * first) * second) for first, second in signs]
-    packed = np.packbits(np.hstack(turned)[:, : _bits(dims)] > 0, axis=1)
-    return np.ascontiguousarray(packed).view(np.uint64)
+    return np.hstack(turned)[:, : _bits(dims)]
+
+
+def encode(turned: Floats) -> Codes:
+    """uint64[n, bits / 64]: the signs of float32[n, bits] turned vectors.
+
+    The angle between two vectors is in expectation pi times the share of signs that differ (Charikar 2002,
+    "Similarity estimation techniques from rounding algorithms").
+    """
+    return np.ascontiguousarray(np.packbits(turned > 0, axis=1)).view(np.uint64)
+
+
+def estimate(turned: Floats, codes: Codes) -> Floats:
+    """float32[n], growing with the cosine: products of one turned query (float32[bits]) with signs (uint64[words, n]).
+
+    The query is rounded to 6 bits, so that a product is seven popcounts (Gao and Long 2024, "RaBitQ: quantizing
+    high-dimensional vectors with a theoretical error bound", 3.3).
+    """
+    low = float(turned.min())
+    step = max((float(turned.max()) - low) / (2**_PLANES - 1), 1e-30)
+    rounded = np.rint((turned - low) / step).astype(np.uint8)
+    total = low * _ones(codes, None)
+    for plane in range(_PLANES):
+        bits = np.packbits(rounded >> plane & 1).view(np.uint64)
+        total += step * 2**plane * _ones(codes, bits)
+    return total
+
+
+def _ones(codes: Codes, kept: Codes | None) -> Floats:
+    """How many bits of each code are set, among those of `kept`."""
+    masked = codes if kept is None else codes & kept[:, None]
+    ones: Distances = np.bitwise_count(masked).sum(axis=0, dtype=np.uint16)
+    return ones.astype(np.float32)
 
 
 def _bits(dims: int) -> int:
@@ -101,7 +132,7 @@ def _hamming(query: Codes, part: Codes) -> Distances:
 
 
 def nearest(found: Distances, count: int) -> Positions:
-    """Positions of at least the `count` smallest distances below `FAR`, every tie at the border included.
+    """Positions, ascending, of at least the `count` smallest distances below `FAR`, ties at the border included.
 
     Where a tie is so wide that it would more than double the answer, its first positions are taken.
     """
@@ -115,4 +146,4 @@ def nearest(found: Distances, count: int) -> Positions:
         return close
     values = found[close]
     kept: Positions = close[values <= np.partition(values, count - 1)[count - 1]]
-    return kept if len(kept) <= 2 * count else kept[np.argsort(found[kept], kind="stable")[: 2 * count]]
+    return kept if len(kept) <= 2 * count else np.sort(kept[np.argsort(found[kept], kind="stable")[: 2 * count]])

@@ -10,12 +10,14 @@ import numpy as np
 
 from knowhow.ports import Candidates, Floats, Ints
 from knowhow.store import bm25
-from knowhow.store.bits import Positions, Signs, distances, encode, nearest
+from knowhow.store.bits import Positions, Signs, distances, encode, estimate, nearest, turn
 from knowhow.store.filters import Scope
 from knowhow.store.vectors import VectorCache
 
 RESCORED = 1000
 """Passages nearest by sign bits whose vectors are read for the exact cosine, at least; measured in docs/store.md."""
+SHORTLISTED = 8
+"""How many times as many are compared with the unrounded query before (docs/store.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,7 @@ def find(
     vector = question.vector
     if vector is None or not np.any(vector):
         return Candidates(scope.ids[pool], _at(keyword, pool), np.zeros(len(pool), np.float32))
-    code = encode(vector[None, :], signs)[0]
-    near = nearest(distances(code, [part.codes for part in scope.parts], scope.allowed), _rescored(question.depth))
+    near = _near(scope, turn(vector[None, :], signs)[0], max(RESCORED, question.depth))
     both = np.union1d(pool, near)
     cosine = cosines(connection, scope, both, vector, cache)
     order = np.lexsort((scope.ids[both], -cosine))[: question.depth]
@@ -90,8 +91,18 @@ def cosine(vectors: Floats, vector: Floats) -> Floats:
     return found
 
 
-def _rescored(depth: int) -> int:
-    return max(RESCORED, depth + depth // 2)
+def _near(scope: Scope, turned: Floats, count: int) -> Positions:
+    """About `count` positions that the signs say are nearest: a distance to all, a better estimate for the best."""
+    code = encode(turned[None, :])[0]
+    codes = [part.codes for part in scope.parts]
+    near = nearest(distances(code, codes, scope.allowed), SHORTLISTED * count)
+    if len(near) <= count:
+        return near
+    starts = np.cumsum([0, *(part.shape[1] for part in codes)])
+    cuts = np.searchsorted(near, starts)
+    chosen = [codes[i][:, near[cuts[i] : cuts[i + 1]] - starts[i]] for i in range(len(codes))]
+    estimates = estimate(turned, np.hstack(chosen))
+    return near[np.argsort(-estimates, kind="stable")[:count]]
 
 
 def _at(scores: Floats | None, positions: Positions) -> Floats:

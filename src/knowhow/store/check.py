@@ -14,7 +14,7 @@ from knowhow.errors import ConfigProblem
 from knowhow.ports import Floats, Ints, StoreCheck
 from knowhow.store import upkeep
 from knowhow.store.analyze import ANALYZER_REVISION, passage_terms
-from knowhow.store.bits import Mask, Signs, encode, read_signs
+from knowhow.store.bits import Mask, Signs, encode, read_signs, turn
 from knowhow.store.bm25 import Weights
 from knowhow.store.candidates import Question, find
 from knowhow.store.content import PART_CHARS, Slices
@@ -206,7 +206,7 @@ def _miscounted(connection: apsw.Connection, run: Run, signs: Signs) -> str:
         wanted = {key: min(MOST_FREQUENT, n) for key, n in zip(term_numbers(counted), counted.values(), strict=True)}
         if held != wanted:
             return f"passage {run.ids[place]} is indexed with other terms than its text has"
-    if not np.array_equal(encode(vectors, signs), run.codes[chosen]):
+    if not np.array_equal(encode(turn(vectors, signs)), run.codes[chosen]):
         return "sign bits differ from those of the stored vectors"
     return ""
 
@@ -225,7 +225,7 @@ def rebuild(connection: apsw.Connection, idx: int, signs: Signs) -> None:
         ids, bodies = np.array(rows, np.int64).T
         texts, vectors = _contents(connection, ids)
         postings, lengths = count_terms(texts)
-        run = Run(ids, bodies.astype(np.int32), lengths, encode(vectors, signs), postings)
+        run = Run(ids, bodies.astype(np.int32), lengths, encode(turn(vectors, signs)), postings)
         for history, made in rearrange([run], live_bodies(connection, [run.bodies])):
             write_segment(connection, idx, history, made)
         after = rows[-1][0]

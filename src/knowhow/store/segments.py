@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowhow.ports import Floats, IndexedPassage, Ints
-from knowhow.store.bits import Codes, Signs, encode
+from knowhow.store.bits import Codes, Signs, encode, turn
 from knowhow.store.files import fetch, fetch_one
 from knowhow.store.postings import Lengths, Postings, count_terms, pack, pages, unpack
 
@@ -75,7 +75,7 @@ def make_blocks(text: str, passages: Sequence[IndexedPassage], vectors: Floats, 
     for start in range(0, len(passages), MOST):
         cut = [(passage.lead, text[passage.start : passage.end]) for passage in passages[start : start + MOST]]
         postings, lengths = count_terms(cut)
-        blocks.append(Block(encode(vectors[start : start + MOST], signs), lengths, postings))
+        blocks.append(Block(encode(turn(vectors[start : start + MOST], signs)), lengths, postings))
     return blocks
 
 
