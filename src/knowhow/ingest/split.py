@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 
 from semantic_text_splitter import TextSplitter
 
+from knowhow.store.analyze import searchable
 from knowhow.types import Place, Span, SplitSpec
 
 _LEAD = 400
@@ -47,8 +48,8 @@ def split(text: str, spans: Sequence[Span], title: str, spec: SplitSpec) -> list
 
 
 def embed_text(lead: str, text: str) -> str:
-    """What is embedded and counted for a passage: its lead, then its text."""
-    return f"{lead}\n{text}" if lead else text
+    """What is embedded for a passage; the keyword index counts the same."""
+    return searchable(lead, text)
 
 
 def embed_hash(lead: str, text: str) -> str:

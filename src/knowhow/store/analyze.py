@@ -56,9 +56,9 @@ def terms(text: str) -> list[str]:
     return list(chain.from_iterable(map(_known.__getitem__, _TOKEN.findall(text))))
 
 
-def passage_terms(lead: str, text: str) -> list[str]:
-    """The terms of a passage: those of its lead (title, heading path) twice, then those of its text."""
-    return terms(lead) * _LEAD_WEIGHT + terms(text)
+def searchable(lead: str, text: str) -> str:
+    """What is counted and embedded for a passage: its lead (title, heading path) twice, then its text."""
+    return f"{lead}\n" * _LEAD_WEIGHT + text if lead else text
 
 
 def query_terms(text: str) -> list[str]:
