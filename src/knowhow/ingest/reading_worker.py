@@ -14,7 +14,7 @@ from pathlib import Path
 
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers import read
-from knowhow.ingest.sandbox import Limits, answer_of
+from knowhow.ingest.sandbox import READY, Limits, answer_of
 from knowhow.types import Extract
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -32,6 +32,8 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a library that prints must not garble the answers
     confine(limits)
+    answers.write(READY)
+    answers.flush()
     done = 0
     while len(head := requests.read(4)) == 4:
         path = Path(os.fsdecode(requests.read(struct.unpack("<I", head)[0])))

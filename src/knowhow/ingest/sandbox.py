@@ -27,8 +27,8 @@ Outcome = Extract | UnreadableFile
 _HEAD = struct.Struct("<I")
 _AHEAD = 4
 """Files per worker that may be read beyond the one waited for, so that one slow file does not idle the others."""
-_START = 30.0
-"""Extra seconds for a worker's first file: it has yet to import the reader."""
+_START = 60.0
+"""Seconds a worker may take to start; a file's own time begins when its worker says that it is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,10 @@ class Sandbox:
         self._count = max(1, workers)
         while len(self._workers) > self._count:
             self._workers.pop().end()
+
+    def processes(self) -> list[int]:
+        """Process ids of the workers that are there now."""
+        return [worker.pid for worker in self._workers]
 
     def __enter__(self) -> Sandbox:
         return self
@@ -104,6 +108,9 @@ class Sandbox:
     def _hand_out(self, queue: Iterator[Path], waiting: deque[_Job]) -> None:
         """Gives idle workers something to do, as far ahead as `_AHEAD` allows."""
         while len(waiting) < self._count * _AHEAD:
+            for dead in [w for w in self._workers if w.job is None and not w.alive()]:
+                self._workers.remove(dead)
+                dead.end()
             worker = next((w for w in self._workers if w.job is None), None)
             if worker is None and len(self._workers) >= self._count:
                 return
@@ -178,7 +185,7 @@ class _Worker:
         self.limits = limits
         self.job: _Job | None = None
         self.deadline = 0.0
-        self._done = 0
+        self._ready = False
         self._buffer = bytearray()
         environment = {
             **{key: os.environ[key] for key in ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME") if key in os.environ},
@@ -197,10 +204,19 @@ class _Worker:
         )
         self.answers = cast("IO[bytes]", self._process.stdout)
 
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """Whether it can take a file."""
+        return self._process.poll() is None
+
     def start(self, job: _Job) -> None:
         """Sends a file to be read."""
         self.job = job
-        self.deadline = time.monotonic() + self.limits.seconds + (0.0 if self._done else _START)
+        self.deadline = time.monotonic() + (self.limits.seconds if self._ready else _START)
         body = os.fsencode(job.path.absolute())
         with contextlib.suppress(BrokenPipeError):  # it died: `take` sees the end of its answers
             self._process.stdin.write(_HEAD.pack(len(body)) + body)  # type: ignore[union-attr]
@@ -216,11 +232,14 @@ class _Worker:
         if len(self._buffer) < _HEAD.size:
             return True
         size = _HEAD.unpack_from(self._buffer)[0]
+        if size == 0:
+            del self._buffer[: _HEAD.size]
+            self._ready, self.deadline = True, time.monotonic() + self.limits.seconds
+            return True
         if len(self._buffer) < _HEAD.size + size:
             return True
         answer: Json = json.loads(self._buffer[_HEAD.size : _HEAD.size + size])
         self._buffer.clear()
-        self._done += 1
         self.settle(_outcome(answer))
         if answer["retire"]:
             self.end()
@@ -276,6 +295,10 @@ def _outcome(answer: Json) -> Outcome:
     return Extract(
         answer["text"], answer["media_type"], answer["title"], spans, answer["metadata"], tuple(answer["warnings"])
     )
+
+
+READY = _HEAD.pack(0)
+"""What a worker sends when it can take its first file."""
 
 
 def answer_of(outcome: Outcome | KnowhowError, *, retire: bool) -> bytes:

@@ -69,6 +69,8 @@ class Draft:
         self.depth = depth
         """How many files this one lies in (an attachment of an attachment: 2)."""
         self.title = ""
+        self.pictures = False
+        """Whether the file holds pictures, which explains why it has no text."""
         self.metadata: dict[str, MetaValue] = {}
         self.headings: list[tuple[int, str]] = []
         self._parts: list[str] = []
@@ -146,9 +148,11 @@ class Draft:
     def extract(self, media_type: str, name: str) -> Extract:
         """The finished value; without a title the first heading, else the file name, is taken.
 
-        Raises `UnreadableFile` (empty) when no block holds a visible character.
+        Raises `UnreadableFile` (empty, or without a text layer) when no block holds a visible character.
         """
         text = "".join(self._parts)
+        if not text.strip() and self.pictures:
+            raise UnreadableFile(ReadProblem.NO_TEXT, "the file holds pictures and no text")
         if not text.strip():
             raise UnreadableFile(ReadProblem.EMPTY, "the file has no text")
         if self._invisible:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-_CODE_OR_COMMENT = re.compile(r"(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|" + _COMMENT.pattern, re.S)
+_CODE_OR_COMMENT = re.compile(r"(`+)(?!`)[^\n]{0,2000}?(?<!`)\1(?!`)|" + _COMMENT.pattern, re.S)
 _DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]{64,}")
 _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _MARKUP = re.compile(r"[*_]{1,3}(?=\S)(.+?)(?<=\S)[*_]{1,3}(?!\w)|`+([^`]+)`+|<[^>]+>")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.draft import Draft, row_line, squeeze
-from knowhow.ingest.readers.pdf_chars import SOFT_HYPHEN, Box, PageText, has_images, page_text, untwist
+from knowhow.ingest.readers.pdf_chars import SOFT_HYPHEN, Box, Fragment, PageText, has_images, page_text, untwist
 from knowhow.ingest.readers.pdf_furniture import find_furniture
 from knowhow.ingest.readers.pdf_headings import Headings
+from knowhow.ingest.readers.pdf_hidden import drop_hidden
 from knowhow.ingest.readers.pdf_layout import Block, blocks
 from knowhow.types import Extract
 
@@ -140,15 +141,19 @@ def _pages(draft: Draft, pdf: PdfDocument) -> list[PageText]:
 
     if len(pdf) > _MAX_PAGES:
         raise UnreadableFile(ReadProblem.TOO_LARGE, f"{len(pdf):,} pages, over {_MAX_PAGES:,}; split the file")
-    pages, broken, scans = [], 0, 0
+    pages: list[PageText] = []
+    hidden: list[list[Fragment]] = []
+    broken = scans = 0
     for index in range(len(pdf)):
         try:
             page = pdf[index]
             found = page_text(page)
             scans += not found.characters and has_images(page)
+            hidden.append(drop_hidden(page, found))
             page.close()
         except pypdfium2.PdfiumError:
             found = PageText(0, 0, [])
+            hidden.append([])
             broken += 1
         pages.append(found)
     characters, unmapped = sum(p.characters for p in pages), sum(p.unmapped for p in pages)
@@ -162,9 +167,13 @@ def _pages(draft: Draft, pdf: PdfDocument) -> list[PageText]:
         draft.warn(f"{scans} of {len(pages)} pages have no text layer: pip install 'knowhow-ai[ocr]' reads those")
     if broken:
         draft.warn(f"{broken} of {len(pages)} pages cannot be loaded")
-    tiny = sum(p.tiny for p in pages)
-    if tiny:
-        draft.warn(f"{tiny} characters too small to be seen left out")
+    unseen = sum(p.tiny for p in pages) + sum(len(f.text) for fragments in hidden for f in fragments)
+    if not any(p.fragments for p in pages):
+        # Nothing but text off the page, as converters of pictures leave it: better than no document.
+        for page_found, fragments in zip(pages, hidden, strict=True):
+            page_found.fragments = fragments
+    elif unseen:
+        draft.warn(f"{unseen} characters that cannot be seen on the page left out")
     return pages
 
 

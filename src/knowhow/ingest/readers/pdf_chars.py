@@ -20,6 +20,8 @@ SOFT_HYPHEN = "\x02"
 """What pdfium writes for a hyphen at the end of a line."""
 WIDE_GAP = 1.15
 """Gap between characters, in font sizes, that parts cells; justified prose stays under one."""
+PALE = 235
+"""Of 255: a shade from which nothing can be read on white paper."""
 _BLANKS = {0, 9, 10, 13, 32, 160}
 _SYMBOL = re.compile("[\x80-\x9f\uf000-\uf0ff](?: |$)")
 """A symbol font's bullet."""
@@ -40,6 +42,8 @@ class Fragment:
     bold: bool = False
     fixed: bool = False
     """Whether the font has one width for all characters, as code is set in."""
+    pale: bool = False
+    """Whether it is set in white or nearly so, or transparent."""
     boxes: list[Box] = field(default_factory=list)
     """One a character of `text`, only where asked for."""
 
@@ -88,7 +92,8 @@ def page_text(page: PdfPage, *, boxes: bool = False) -> PageText:
         if not raw.FPDFText_GetLooseCharBox(handle, i, pointer):
             continue
         if code not in _BLANKS:
-            angle = (round(math.degrees(raw.FPDFText_GetCharAngle(handle, i)) / 90) * 90 - rotation) % 360
+            # pdfium measures clockwise, as /Rotate turns.
+            angle = (-round(math.degrees(raw.FPDFText_GetCharAngle(handle, i)) / 90) * 90 - rotation) % 360
             if directions[angle] is not gather:
                 gather.end()
                 gather = directions[angle]
@@ -130,7 +135,7 @@ class _Gather:
         self.chars: list[str] = []
         self.boxes: list[Box] = []
         self.last: Box | None = None
-        self.bold = self.fixed = False
+        self.bold = self.fixed = self.pale = False
 
     def add(self, code: int, box: Box, handle: Any, index: int, raw: Any) -> None:
         char = chr(code) if code < 0x110000 else "\ufffd"
@@ -151,6 +156,7 @@ class _Gather:
             self.end()
         if not self.chars:
             self.bold, self.fixed = _font(handle, index, raw)
+            self.pale = _is_pale(handle, index, raw)
         self.chars.append(char)
         self.boxes.append(box)
         self.last = box
@@ -183,7 +189,7 @@ class _Gather:
                     min(b[0] for b in solid), min(b[1] for b in solid),
                     max(b[2] for b in solid), max(b[3] for b in solid),
                     median(b[3] - b[1] for b in solid),
-                    self.bold, self.fixed,
+                     self.bold, self.fixed, self.pale,
                     self.boxes if self.keep else [],
                 )
             )  # fmt: skip
@@ -198,6 +204,14 @@ def _font(handle: Any, index: int, raw: Any) -> tuple[bool, bool]:
     name = buffer.raw[: max(0, min(length, 128) - 1)].lower()
     bold = b"bold" in name or b"black" in name or b"heavy" in name or bool(flags.value & 1 << 18)
     return bold, b"mono" in name or b"courier" in name or b"consol" in name or bool(flags.value & 1)
+
+
+def _is_pale(handle: Any, index: int, raw: Any) -> bool:
+    channels = [ctypes.c_uint() for _ in range(4)]
+    if not raw.FPDFText_GetFillColor(handle, index, *map(ctypes.byref, channels)):
+        return False
+    *color, alpha = (channel.value for channel in channels)
+    return min(color) >= PALE or alpha < 255 - PALE
 
 
 def _choose_direction(page: PageText, directions: dict[int, _Gather]) -> None:

@@ -184,7 +184,7 @@ def _join(a: Fragment, b: Fragment, glue: str) -> Fragment:
     boxes = [*a.boxes, *([(a.x1, a.y0, a.x1, a.y1)] if glue else []), *b.boxes] if a.boxes else []
     return Fragment(
         a.text + glue + b.text, min(a.x0, b.x0), min(a.y0, b.y0), max(a.x1, b.x1), max(a.y1, b.y1), max(a.size, b.size),
-        a.bold and b.bold, a.fixed and b.fixed, boxes,
+        a.bold and b.bold, a.fixed and b.fixed, a.pale and b.pale, boxes,
     )  # fmt: skip
 
 

@@ -56,14 +56,17 @@ def read(name: str, data: bytes, depth: int) -> Extract:
 def _check_container(draft: Draft, data: bytes) -> None:
     """Unpacks every part once under the limits, before a library unpacks them without; takes the properties."""
     archive = Archive(data)
-    uncached = 0
+    uncached = comments = 0
     for part in sorted(archive.names):
         if part.lower().endswith((".xml", ".rels", ".bin")):
             content = archive.read(part)
             if part.lower().startswith("xl/worksheets/"):
                 uncached += len(_UNCACHED.findall(content))
+            comments += content.count(b"</comment>") if "/comments" in part.lower() else 0
     if uncached:
         draft.warn(f"{uncached} formulas have no stored value: open and save the file in the program it is from")
+    if comments:
+        draft.warn(f"{comments} cell comments left out")
     for key, value in core_properties(archive).items():
         draft.meta(key, value)
     draft.title = str(draft.metadata.get("title", ""))

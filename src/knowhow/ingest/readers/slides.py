@@ -32,6 +32,7 @@ def read(name: str, data: bytes, depth: int) -> Extract:
     archive = Archive(data)
     main = next((t for kind, t in archive.relations("").values() if kind == "officeDocument"), "ppt/presentation.xml")
     draft = Draft(depth=depth)
+    draft.pictures = any("/media/" in name for name in archive.names)
     for key, value in core_properties(archive).items():
         draft.meta(key, value)
     hidden = 0
@@ -99,6 +100,8 @@ class _Slide:
         rest.sort(key=lambda item: (item[1][0] // _BAND, item[1][1]))
         for shape, _ in rest:
             self._shape(shape)
+        if any(kind == "comments" for kind, _ in self.targets.values()):
+            self.draft.warn("comments on slides left out")
         notes = self._target("notesSlide")
         if notes is not None:
             bodies = [shape for shape in notes.iter() if kind_of(shape) == "body"]

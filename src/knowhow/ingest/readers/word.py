@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.archive import Archive, attr, core_properties, local
 from knowhow.ingest.readers.charts import add_chart
-from knowhow.ingest.readers.draft import Draft, squeeze
+from knowhow.ingest.readers.draft import Draft, raised, squeeze
+from knowhow.ingest.readers.office_math import math_text
 from knowhow.ingest.readers.tables import find_header
 from knowhow.ingest.readers.word_styles import Numbering, Style, child, children, read_styles, switch
 from knowhow.types import Extract
@@ -39,6 +40,7 @@ def read(name: str, data: bytes, depth: int) -> Extract:
     relations = archive.relations("")
     main = next((target for kind, target in relations.values() if kind == "officeDocument"), "word/document.xml")
     draft = Draft(depth=depth)
+    draft.pictures = any("/media/" in name for name in archive.names)
     for key, value in core_properties(archive).items():
         draft.meta(key, value)
     document = archive.xml(main)
@@ -173,9 +175,13 @@ class _Reader:
                 parts.append(f"[{key[1]}]")
             elif name == "chart" and attr(node, "id") in self.targets:
                 self._chart(attr(node, "id"))
+            elif name == "oMath":
+                parts.append(math_text(node))
             elif name not in _DROPPED and not (name == "r" and self._is_hidden(node, in_table)):
                 if name == "p" and node is not parent:
                     todo.append("\n")
+                if name == "r" and _is_raised(node):
+                    parts.append(raised("".join(parts[-2:]), "".join(t.text or "" for t in node if local(t) == "t")))
                 todo.extend(reversed(node))
         return "".join(parts)
 
@@ -229,3 +235,8 @@ class _Reader:
             width = attr(span, "val") if span is not None else "1"
             row += [text] * (min(int(width), 100) if width.isdigit() else 1)
         return row
+
+
+def _is_raised(run: _Element) -> bool:
+    align = child(child(run, "rPr"), "vertAlign")
+    return align is not None and attr(align, "val") == "superscript"
