@@ -26,6 +26,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Workspace.init(home / "desk") as workspace:
         report = workspace.ingest(home / "company", access_rules=SAMPLE / "access.toml")
         assert not report.failed
+    (home / "desk" / "knowhow.toml").write_text('[recipes.rag]\nmodel = "extractive"\n')
     return home
 
 

@@ -55,6 +55,7 @@ def test_python_blocks_run(page: Path, desk: Path) -> None:
 def test_shell_blocks_run(name: str, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name != "quickstart.md":
         execute(["init", "desk"])
+        (desk / "desk" / "knowhow.toml").write_text('[recipes.rag]\nmodel = "extractive"\n', "utf-8")
         monkeypatch.chdir(desk / "desk")
     for line in "".join(blocks(ROOT / "docs" / name, "sh")).splitlines():
         words = shlex.split(line, comments=True)
