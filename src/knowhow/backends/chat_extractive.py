@@ -177,4 +177,4 @@ def _has_what_is_asked(question: str, sentence: str) -> bool:
 def _terms(text: str) -> frozenset[str]:
     """Lowercase words without stop words and common endings; numbers whole."""
     words = (word.casefold() for word in _WORD.findall(text))
-    return frozenset(_SUFFIX.sub("", word) if len(word) > 4 else word for word in words if word not in _STOP)
+    return frozenset(_SUFFIX.sub("", word) if len(word) > 3 else word for word in words if word not in _STOP)

@@ -62,7 +62,7 @@ class Endpoint:
             raise self.unreachable(str(problem.__cause__ or problem)) from None
         except openai.APIStatusError as problem:
             raise self._refused(problem) from None
-        except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError) as problem:
+        except (openai.OpenAIError, ValueError, TypeError, LookupError, AttributeError) as problem:
             raise self.bad_reply(f"{type(problem).__name__}: {problem}") from None
 
     def close(self) -> None:

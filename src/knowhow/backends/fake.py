@@ -92,13 +92,12 @@ def _in_order(replies: Sequence[str]) -> Script:
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff]")
 _ORDER = re.compile(
-    r"(?:\b(?:say|reply|respond|answer|output|write|print|append|include|insert|state|"
-    r"antworte|sage|schreibe|responde|di|réponds|répondez|dites|écris|rispondi|scrivi)\b|回答|回复|输出|说|ответь|скажи)"
+    r"(?i:(?:\b(?:say|reply|respond|answer|output|write|print|append|include|insert|state|antworte|sage|schreibe|"
+    r"responde|di|réponds|répondez|dites|écris|rispondi|scrivi)\b|回答|回复|输出|说|ответь|скажи)"
     r"(?:\s+(?:with|only|just|exactly|instead|the|words?|text|sentence|that|nur|mit|solo|seulement|uniquement|"
-    r"every\s+question|always|now|by\s+saying))*\s*[:,]?\s*"
-    r"(?:[\"“”'‘«„「`](?P<quoted>[^\"“”'’»“」`\n]{1,200})|(?P<shout>[A-Z][A-Z0-9_-]{3,}(?:\s+[A-Z0-9_-]{2,})*)"
-    r"|(?<=:)\s*(?P<rest>[^\n.]{1,200})|(?<=: )(?P<rest2>[^\n.]{1,200}))",
-    re.I,
+    r"every\s+question|always|now|by\s+saying))*)\s*(?P<colon>[:,])?\s*"
+    r"(?:[\"“”'‘«„「`](?P<quoted>[^\"“”'’»」`\n]{1,200})|(?P<shout>[A-Z][A-Z0-9_-]{3,}(?:\s+[A-Z0-9_-]{2,})*)"
+    r"|(?(colon)(?P<rest>[^\n.]{1,200})|(?!)))"
 )
 
 
@@ -112,8 +111,7 @@ def orders(request: ChatRequest) -> list[str]:
     for message in request.messages:
         if message.role == "user":
             for match in _ORDER.finditer(_INVISIBLE.sub("", message.content)):
-                said = match["quoted"] or match["shout"] or match["rest"] or match["rest2"]
-                found.append(said.strip())
+                found.append((match["quoted"] or match["shout"] or match["rest"]).strip())
     return found
 
 

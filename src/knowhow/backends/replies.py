@@ -34,7 +34,9 @@ class Said:
         self._finish = choice.get("finish_reason") or self._finish
         self._logprobs += _logprobs(choice.get("logprobs"))
         part = choice.get("delta") or choice.get("message") or {}
-        piece: str = part.get("content") or part.get("refusal") or ""
+        piece = part.get("content") or part.get("refusal") or ""
+        if not isinstance(piece, str):
+            raise self._bad(f"sent a {type(piece).__name__} where its text should be")
         if piece:
             self._pieces.append(piece)
             self._ms_first = self._ms_first or self._ms()
@@ -51,14 +53,18 @@ class Said:
             raise self._bad("withheld its reply (content filter); reword the question or use another model")
         return ChatReply(
             text="".join(self._pieces),
-            prompt_tokens=self._usage.get("prompt_tokens", prompt_tokens),
-            completion_tokens=self._usage.get("completion_tokens", len(self._pieces)),
+            prompt_tokens=self._counted("prompt_tokens", prompt_tokens),
+            completion_tokens=self._counted("completion_tokens", len(self._pieces)),
             finish="length" if self._finish == "length" else "stop",
             cached_tokens=(self._usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
             ms=self._ms(),
             ms_first=self._ms_first if streamed else None,
             logprobs=tuple(self._logprobs),
         )
+
+    def _counted(self, what: str, otherwise: int) -> int:
+        count = self._usage.get(what)
+        return count if isinstance(count, int) else otherwise
 
     def _ms(self) -> float:
         return (time.perf_counter() - self._began) * 1000
