@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from knowhow.ports import Change, Fail, Floats, IndexedPassage, Overlay, Put, Remove, SetAccess, Store
-from knowhow.store.analyze import passage_terms, query_terms
+from knowhow.store.analyze import query_terms, searchable, terms
 from knowhow.types import Document, Filter, IndexSpec, MetaValue, Place, Span, SplitSpec
 
 DIMS = 8
@@ -35,7 +35,7 @@ def cut(text: str, lead: str, size: int = 20) -> list[IndexedPassage]:
     found = []
     for start in range(0, len(text), size):
         end = min(len(text), start + size)
-        searched = lead + "\n" + text[start:end]
+        searched = searchable(lead, text[start:end])
         name = hashlib.sha256(searched.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         found.append(IndexedPassage(start, end, lead, name, vector_of(searched)))
     return found
@@ -202,7 +202,7 @@ class Model:
         for uri, number, change in counted:
             for passage in change.passages:
                 text = change.document.text[passage.start : passage.end]
-                bags[uri, number, passage.start, passage.end] = Counter(passage_terms(passage.lead, text))
+                bags[uri, number, passage.start, passage.end] = Counter(terms(searchable(passage.lead, text)))
         for uri, number, change in counted:
             if self.meets(change.document, filter):
                 for passage in change.passages:

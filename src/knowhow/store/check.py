@@ -13,7 +13,7 @@ import numpy as np
 from knowhow.errors import ConfigProblem
 from knowhow.ports import Floats, Ints, StoreCheck
 from knowhow.store import upkeep
-from knowhow.store.analyze import ANALYZER_REVISION, passage_terms
+from knowhow.store.analyze import ANALYZER_REVISION, searchable, terms
 from knowhow.store.bits import Mask, Signs, encode, read_signs, turn
 from knowhow.store.bm25 import Weights
 from knowhow.store.candidates import Question, find
@@ -202,7 +202,7 @@ def _miscounted(connection: apsw.Connection, run: Run, signs: Signs) -> str:
     for place, passage in zip(chosen.tolist(), texts, strict=True):
         mine = run.postings.passage == place
         held = dict(zip(run.postings.term[mine].tolist(), run.postings.frequency[mine].tolist(), strict=True))
-        counted = Counter(passage_terms(*passage))
+        counted = Counter(terms(searchable(*passage)))
         wanted = {key: min(MOST_FREQUENT, n) for key, n in zip(term_numbers(counted), counted.values(), strict=True)}
         if held != wanted:
             return f"passage {run.ids[place]} is indexed with other terms than its text has"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowhow.ports import Ints
-from knowhow.store.analyze import passage_terms
+from knowhow.store.analyze import searchable, terms
 
 PAGE_BYTES = 8000
 """A page of postings is closed when it reaches this; a term is never divided."""
@@ -58,7 +58,7 @@ def count_terms(passages: Sequence[tuple[str, str]]) -> tuple[Postings, Lengths]
     sizes: list[int] = []
     lengths = np.zeros(len(passages), np.uint16)
     for i, (lead, text) in enumerate(passages):
-        found = Counter(passage_terms(lead, text))
+        found = Counter(terms(searchable(lead, text)))
         lengths[i] = min(LONGEST, found.total())
         numbers += term_numbers(found)
         counts += found.values()
