@@ -45,6 +45,17 @@ check: .venv/.tests ## format, lint, types and the rules of the house
 golden: .venv/.tests ## write the expected answers of tests/golden anew; read the difference before committing it
 	$(BIN)/python -m tests.golden.write
 
+bench: .venv/.tests ## how fast the store is at 10,000 passages, as JSON
+	$(BIN)/python bench/store_scale.py 10000
+
+# Larger data sets beside the repository.
+DATA ?= ../shared/data
+prove: .venv/.tests ## measure anew what docs/results/ says; needs DATA
+	$(BIN)/python bench/stats_simulation.py
+	$(BIN)/python bench/human_agreement.py $(DATA)
+	$(BIN)/python bench/handbooks.py --data $(DATA) > docs/results/handbooks.json
+	$(BIN)/python bench/readers.py $(DATA)/messy_docs --json > docs/results/readers.json
+
 clean: ## remove the environment and every cache
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
