@@ -51,15 +51,28 @@ def gains(evidence: Sequence[Located], ranked: Sequence[Range]) -> list[float]:
     A passage that reaches several pieces at once gains the most relevant one at its rank and the others at the
     ranks that follow, so that no list scores above the best possible one.
     """
-    open_ = list(evidence)
+    arriving: dict[int, list[float]] = {}
+    for item in evidence:
+        rank = _first_reached(item, ranked)
+        if rank is not None:
+            arriving.setdefault(rank, []).append(float(item.evidence.relevance))
     waiting: list[float] = []
     found = []
     for rank in range(len(ranked)):
-        new = [item for item in open_ if reached(item, ranked[: rank + 1])]
-        open_ = [item for item in open_ if not reached(item, ranked[: rank + 1])]
-        waiting = sorted([*waiting, *(float(item.evidence.relevance) for item in new)])
+        waiting = sorted(waiting + arriving.get(rank, []))
         found.append(waiting.pop() if waiting else 0.0)
     return found + waiting[::-1]
+
+
+def _first_reached(item: Located, ranked: Sequence[Range]) -> int | None:
+    """The first rank with which the evidence is reached, counted from 0."""
+    held: list[Range] = []
+    for rank, place in enumerate(ranked):
+        if any(overlap(place, spot) for spot in item.ranges):
+            held.append(place)
+            if reached(item, held):
+                return rank
+    return None
 
 
 def recall(evidence: Sequence[Located], ranked: Sequence[Range], k: int) -> float:

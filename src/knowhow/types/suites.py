@@ -226,6 +226,8 @@ class Row:
     usage: Usage = field(default_factory=Usage)
     ms: Mapping[str, float] = field(default_factory=dict)
     trace_id: str = ""
+    remembered: bool = False
+    """The reply came from the cache of model calls, so its time and tokens say nothing."""
     failure: str = ""
 
 
@@ -257,12 +259,20 @@ class Run:
     split: Split | None
     draws: int
     checks: Mapping[Check, Estimate]
+    """Share of rows that pass (with several draws: pass@1)."""
+    every_draw: Mapping[Check, Estimate]
+    """Share of examples that pass in every draw; empty with one draw."""
+    measures: Mapping[str, Estimate]
+    """Means of the graded numbers, e.g. `retrieval.ndcg@6`."""
     n: int
+    """Rows, failed ones included."""
     failed: int
     """Rows that have no answer."""
     usage: Usage
+    """Sums over the rows whose replies were not remembered, `timed` in number."""
     latency_ms: Mapping[str, float]
-    """`p50` and `p95` over rows, where there are any."""
+    """`p50` and `p95` over the same rows, `first_p50` where replies were streamed; empty without any."""
+    timed: int
     started: float
     finished: float
     code: str

@@ -1,0 +1,167 @@
+"""Evaluate: one recipe put to every example of a suite, checked row by row, resumable at any moment."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+
+from knowhow.errors import UsageProblem
+from knowhow.evaluate.rows import ROW, RUN, row_of, row_record, run_json
+from knowhow.evaluate.single import Asking, Setup, ask_one
+from knowhow.evaluate.summary import every_draw, latency, measures, shares, spent, timed
+from knowhow.ports import Record
+from knowhow.suites import locate_evidence
+from knowhow.types import EVERYTHING, Document, Example, Filter, Progress, Recipe, Row, Run, Split, Suite, fingerprint
+
+_BATCH = 50
+"""Rows written in one transaction. What a crash loses of them is asked again from the cache of model calls."""
+_ALL = Filter(access=frozenset({EVERYTHING}))
+
+
+def evaluate(
+    suite: Suite,
+    recipe: Recipe,
+    setup: Setup,
+    *,
+    split: Split | None = None,
+    draws: int = 1,
+    workers: int = 4,
+    grounding: bool = True,
+) -> Generator[Progress | Row, None, Run]:
+    """Yields each row as it comes, with progress, and returns the run; closing it keeps what is done.
+
+    `split` keeps to the examples of one split (those without one count as `test`), and drafts are left out;
+    `draws` asks each that often.
+    The same suite, recipe, corpus and code are the same run: started again it goes on where it stopped, and no
+    recorded model call is made again. A model that fails on an example gives a row with the reason, and is asked
+    again next time; wrong keys, unknown models and unreachable hosts end the run at once (`ProviderProblem`).
+    `grounding` looks every sentence up in the corpus. Raises `UsageProblem` where there is nothing to ask.
+    """
+    examples = _chosen(suite, split)
+    started = time.time()
+    revision = setup.store.revision()
+    run = run_id(suite, recipe, split, draws, revision)
+    done = {(row.draw, row.id): row for row in _known(setup, run)}
+    evidence = locate_evidence(examples, lambda uri, as_of: _document(setup, uri, as_of))
+    wanted = [
+        Asking(example, recipe, evidence[example.id], draw, grounding) for draw in range(draws) for example in examples
+    ]
+    missing = [asking for asking in wanted if (asking.draw, asking.example.id) not in done]
+    yield Progress(len(wanted) - len(missing), len(wanted), "answers", recipe.name)
+    waiting: list[Record] = []
+    try:
+        for row, access, uris in _in_parallel(setup, missing, workers):
+            done[row.draw, row.id] = row
+            waiting.append(row_record(row, run, access=access, uris=uris))
+            if len(waiting) >= _BATCH:
+                setup.records.put(waiting)
+                waiting = []
+            yield row
+            yield Progress(len(done), len(wanted), "answers", row.id)
+    finally:
+        if waiting:
+            setup.records.put(waiting)
+    rows = [done[asking.draw, asking.example.id] for asking in wanted]
+    result = _run(run, suite, recipe, split, draws, rows, started, revision)
+    setup.records.put([Record(RUN, run, run_json(result))])
+    return result
+
+
+def run_id(suite: Suite, recipe: Recipe, split: Split | None, draws: int, revision: int) -> str:
+    """12 hex digits over everything that can change a row."""
+    return fingerprint([suite.hash, recipe.hash, recipe.model, split, draws, revision, code_version()], 12)
+
+
+def code_version() -> str:
+    """The version of Knowhow that is installed."""
+    try:
+        return version("knowhow-ai")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def rows_of(setup: Setup, run: str) -> Iterator[Row]:
+    """Every row of a run that is stored, failed ones included, in the order they were made."""
+    for record in setup.records.select(ROW, _ALL.access, parent=run, oldest_first=True):
+        yield row_of(record.body)
+
+
+def _known(setup: Setup, run: str) -> Iterator[Row]:
+    """Rows that need not be asked again."""
+    return (row for row in rows_of(setup, run) if not row.failure)
+
+
+def _chosen(suite: Suite, split: Split | None) -> list[Example]:
+    """Examples of the split that a person has kept."""
+    if not suite.examples:
+        raise UsageProblem(f"the suite {suite.name} is empty; `knowhow suite draft` proposes examples")
+    kept = [one for one in suite.examples if not one.draft]
+    if not kept:
+        raise UsageProblem(f"all examples of {suite.name} are drafts; keep the good ones by removing their `draft`")
+    chosen = [one for one in kept if split is None or (one.split or Split.TEST) is split]
+    if not chosen:
+        raise UsageProblem(f"no example of {suite.name} is in {split}; `knowhow suite split` assigns splits")
+    return chosen
+
+
+def _document(setup: Setup, uri: str, as_of: float | None) -> Document | None:
+    return setup.store.document(uri, Filter(access=_ALL.access, as_of=as_of))
+
+
+def _in_parallel(
+    setup: Setup, missing: Sequence[Asking], workers: int
+) -> Iterator[tuple[Row, frozenset[str], frozenset[str]]]:
+    """Rows as they are finished, never more than twice as many in flight as there are workers."""
+    left = iter(missing)
+    with ThreadPoolExecutor(max(workers, 1), "evaluate") as pool:
+        flying: set[Future[tuple[Row, frozenset[str], frozenset[str]]]] = set()
+        try:
+            while True:
+                room = 2 * max(workers, 1) - len(flying)
+                flying |= {pool.submit(ask_one, setup, asking) for asking in islice(left, room)}
+                if not flying:
+                    return
+                ready, flying = wait(flying, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _run(
+    run: str,
+    suite: Suite,
+    recipe: Recipe,
+    split: Split | None,
+    draws: int,
+    rows: Sequence[Row],
+    started: float,
+    revision: int,
+) -> Run:
+    counted = timed(rows)
+    return Run(
+        id=run,
+        recipe=recipe,
+        suite=suite.name,
+        suite_hash=suite.hash,
+        split=split,
+        draws=draws,
+        checks=shares(rows),
+        every_draw=every_draw(rows) if draws > 1 else {},
+        measures=measures(rows),
+        n=len(rows),
+        failed=sum(1 for row in rows if row.failure),
+        usage=spent(counted),
+        latency_ms=latency(counted),
+        timed=len(counted),
+        started=started,
+        finished=time.time(),
+        code=code_version(),
+        data_revision=revision,
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    )

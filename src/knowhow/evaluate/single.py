@@ -1,0 +1,168 @@
+"""One example put to one recipe once: asked, checked, made a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from knowhow.answer.answer import ask
+from knowhow.answer.trace import KIND, Trace
+from knowhow.answer.verify import check as verify
+from knowhow.errors import KnowhowError, ProviderKind, ProviderProblem
+from knowhow.evaluate.checks import check, unanswered
+from knowhow.evaluate.knowledge import Seen
+from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
+from knowhow.search.search import search
+from knowhow.settings import Price
+from knowhow.types import (
+    EVERYTHING,
+    Answer,
+    Context,
+    Example,
+    Fate,
+    Filter,
+    Json,
+    Located,
+    Message,
+    Range,
+    Recipe,
+    Row,
+    Support,
+)
+
+HOPELESS = {ProviderKind.UNREACHABLE, ProviderKind.AUTH, ProviderKind.UNKNOWN_MODEL, ProviderKind.REFUSED_OFFLINE}
+"""What would fail on every other example too."""
+_LOOKED_UP = 5
+"""Hits that are held against a sentence to see whether the corpus bears it out."""
+_ALL = frozenset({EVERYTHING})
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a recipe is asked with. Shared by threads, so all of it is thread-safe."""
+
+    store: Store
+    records: Records
+    embedder: Embedder
+    model: ChatModel
+    reranker: Reranker | None = None
+    verifier: Verifier | None = None
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One example to be put to one recipe for the `draw`th time."""
+
+    example: Example
+    recipe: Recipe
+    evidence: tuple[Located, ...]
+    draw: int
+    grounding: bool
+
+
+def ask_one(setup: Setup, asking: Asking) -> tuple[Row, frozenset[str], frozenset[str]]:
+    """The row, the tags a reader of it must hold, and the documents it names. A failed model is a row with its reason.
+
+    Raises `ProviderProblem` where the failure would meet every other example too.
+    """
+    example = asking.example
+    try:
+        answer = _answer(setup, asking)
+    except KnowhowError as error:
+        if isinstance(error, ProviderProblem) and error.kind in HOPELESS:
+            raise
+        row = Row(
+            example.id, example.group, asking.draw, "", False, unanswered(f"no answer: {error}"), failure=str(error)
+        )
+        return row, example.access, frozenset()
+    record = setup.records.get(KIND, answer.trace_id, _ALL)
+    trace = Trace.from_json(record.body) if record else None
+    verdicts = check(
+        example,
+        asking.recipe,
+        answer,
+        evidence=asking.evidence,
+        seen=_seen(trace, asking.recipe) if trace else None,
+        support=_support(setup, asking, answer) if asking.grounding else None,
+    )
+    row = Row(
+        id=example.id,
+        group=example.group,
+        draw=asking.draw,
+        answer=answer.text,
+        abstained=answer.abstained,
+        verdicts=verdicts,
+        citations=answer.citations,
+        usage=answer.usage,
+        ms=answer.ms,
+        trace_id=answer.trace_id,
+        remembered=trace.remembered if trace else False,
+    )
+    # the answer may repeat any of them, so the row is as closed as its trace and is purged with them
+    return row, record.access if record else example.access, record.uris if record else frozenset()
+
+
+def _answer(setup: Setup, asking: Asking) -> Answer:
+    example = asking.example
+    return ask(
+        example.asked,
+        asking.recipe,
+        store=setup.store,
+        records=setup.records,
+        embedder=setup.embedder,
+        model=setup.model,
+        reranker=setup.reranker,
+        verifier=setup.verifier,
+        price=setup.price,
+        filter=_filter(example),
+        history=_history(example),
+        context=example.context,
+        gold=_gold(asking.evidence) if asking.recipe.context is Context.GOLD else (),
+        draw=asking.draw,
+    )
+
+
+def _filter(example: Example) -> Filter:
+    return Filter(access=example.access, where=example.where, as_of=example.as_of)
+
+
+def _history(example: Example) -> tuple[Message, ...]:
+    """The conversation before its last turn; instructions are the recipe's, so a system turn is left out."""
+    return tuple(turn for turn in example.messages[:-1] if turn.role != "system")
+
+
+def _gold(evidence: Sequence[Located]) -> tuple[Range, ...]:
+    """One place of each piece of evidence; they all hold the same words."""
+    return tuple(item.ranges[0] for item in evidence if item.ranges)
+
+
+def _seen(trace: Trace, recipe: Recipe) -> Seen | None:
+    """What search brought up; None for recipes that do not search."""
+    if recipe.context is not Context.RETRIEVED:
+        return None
+    ranked = tuple(_range(row) for row in trace.candidates if row["fate"] != Fate.DUPLICATE.value)
+    candidates = tuple(_range(row) for row in trace.candidates)
+    return Seen(ranked, candidates, tuple(_range(row) for row in trace.shown))
+
+
+def _range(row: Json) -> Range:
+    return Range(row["uri"], row["version"], row["start"], row["end"])
+
+
+def _support(setup: Setup, asking: Asking, answer: Answer) -> Callable[[str], tuple[Support, str]]:
+    """Looks a sentence up in the corpus, unless the answer's own citation already bears it out."""
+    borne_out = {answer.text[slice(*one.sentence)] for one in answer.citations if one.supported is Support.YES}
+    recipe = Recipe(index=asking.recipe.index, k=_LOOKED_UP)
+
+    def support(claim: str) -> tuple[Support, str]:
+        if claim in borne_out:
+            return Support.YES, ""
+        found = search(setup.store, setup.embedder, claim, recipe, _filter(asking.example))
+        findings = [verify(claim, hit.text, around=f"{hit.title} {hit.lead}") for hit in found.hits]
+        if not findings:
+            return Support.NO, "nothing like it is in the documents"
+        best = max(findings, key=lambda one: (one.support is Support.YES, one.score))
+        return best.support, "; ".join(best.reasons)
+
+    return support

@@ -1,0 +1,266 @@
+"""Evaluate: rows and a run, resumable at any moment, failures as rows; compare says what got fixed and broken."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answer_world import World, shop
+from knowhow.backends.fake import FakeChat
+from knowhow.errors import ProviderKind, ProviderProblem, UsageProblem
+from knowhow.evaluate.compare import compare
+from knowhow.evaluate.evaluate import evaluate, rows_of
+from knowhow.evaluate.rows import row_json, row_of, run_json
+from knowhow.evaluate.single import Setup
+from knowhow.suites.parse import parse_example
+from knowhow.types import (
+    EVERYTHING,
+    ChatRequest,
+    Check,
+    Context,
+    Example,
+    Outcome,
+    Progress,
+    Recipe,
+    Row,
+    Run,
+    Split,
+    Suite,
+    Verdict,
+)
+
+PASS, FAIL, UNMEASURED = Outcome.PASS, Outcome.FAIL, Outcome.UNMEASURED
+
+
+def example(id: str, question: str, **expect: Any) -> Example:
+    made, problems = parse_example({"id": id, "question": question, "expect": expect})
+    assert made is not None, problems
+    return made
+
+
+RETURNS = example(
+    "returns",
+    "How long can a laptop be returned?",
+    facts=["45 business days"],
+    evidence=[{"source": "policies/returns.md", "quote": "within 45 business days of delivery"}],
+)
+CEO = example("ceo", "Since when is Ada Lindqvist chief executive?", facts=["2019"])
+MOON = example("moon", "How far away is the moon?", abstain=True)
+SUITE = Suite("shop", (RETURNS, CEO, MOON))
+
+
+def speak(request: ChatRequest) -> str:
+    if "laptop" in request.question:
+        return "Laptops can be returned within 45 business days of delivery [1]."
+    if "Ada" in request.question:
+        return "Ada Lindqvist has been chief executive since 2018 [1]."
+    return "The documents do not say."
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return shop(tmp_path)
+
+
+def setup(world: World, model: FakeChat | None = None) -> Setup:
+    return Setup(world.store, world.records, world.embedder, model or FakeChat(speak))
+
+
+def finish(flow: Generator[Progress | Row, None, Run]) -> tuple[Run, list[Row]]:
+    rows = []
+    while True:
+        try:
+            event = next(flow)
+        except StopIteration as done:
+            return done.value, rows
+        if isinstance(event, Row):
+            rows.append(event)
+
+
+def test_a_run_has_a_vector_of_verdicts_for_every_example(world: World) -> None:
+    run, rows = finish(evaluate(SUITE, Recipe(), setup(world)))
+    by_id = {row.id: row for row in rows}
+    assert by_id.keys() == {"returns", "ceo", "moon"}
+    good = {check: one.outcome for check, one in by_id["returns"].verdicts.items()}
+    assert [good[c] for c in (Check.RETRIEVAL, Check.CONTENT, Check.ABSTENTION, Check.CITATION)] == [PASS] * 4
+    assert good[Check.GROUNDED] is PASS
+    assert by_id["ceo"].verdicts[Check.CONTENT].outcome is FAIL
+    assert by_id["moon"].verdicts[Check.ABSTENTION].outcome is PASS
+    content = run.checks[Check.CONTENT]
+    assert (content.mean, content.n, content.unmeasured) == (0.5, 2, 1)
+    assert content.low is None
+    assert "interval needs 10" in content.reason
+    assert Check.LABEL not in run.checks
+    assert run.measures["retrieval.mrr"].n == 1
+    assert (run.n, run.failed, run.timed) == (3, 0, 3)
+    assert run.latency_ms["p95"] >= run.latency_ms["p50"] > 0
+
+
+def test_an_ungrounded_sentence_fails_also_without_retrieval(world: World) -> None:
+    liar = FakeChat(lambda request: "Ada Lindqvist has been chief executive since 2018.")
+    recipe = Recipe("closed-book", context=Context.NONE, cite=False)
+    _, rows = finish(evaluate(Suite("s", (CEO,)), recipe, setup(world, liar)))
+    verdicts = rows[0].verdicts
+    assert verdicts[Check.GROUNDED].outcome is FAIL
+    assert "2018 is not in the range" in verdicts[Check.GROUNDED].reason
+    assert verdicts[Check.RETRIEVAL].outcome is UNMEASURED
+
+
+def test_gold_is_shown_only_the_evidence(world: World) -> None:
+    model = FakeChat(speak)
+    finish(evaluate(Suite("s", (RETURNS,)), Recipe("gold", context=Context.GOLD), setup(world, model)))
+    assert model.requests[0].passages == ("within 45 business days of delivery",)
+
+
+def test_interrupted_anywhere_and_started_again_no_call_is_made_twice(world: World, tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole, _ = finish(evaluate(SUITE, Recipe(), setup(shop(tmp_path / "whole")), draws=2))
+    model = FakeChat(speak)
+    for stop_after in (1, 2):
+        flow = evaluate(SUITE, Recipe(), setup(world, model), draws=2, workers=1)
+        got = 0
+        for event in flow:
+            got += isinstance(event, Row)
+            if got == stop_after:
+                break
+        flow.close()
+    run, fresh = finish(evaluate(SUITE, Recipe(), setup(world, model), draws=2))
+    prompts = [(request.question, request.messages) for request in model.requests]
+    assert max(prompts.count(one) for one in prompts) <= 2, "once for each draw"
+    assert len(fresh) <= 3
+    assert run.checks == whole.checks
+    assert run.every_draw == whole.every_draw
+    assert run.n == 6
+    again, none = finish(evaluate(SUITE, Recipe(), setup(world, model), draws=2))
+    assert (none, again.id, again.checks) == ([], run.id, run.checks)
+
+
+def test_inconsistency_is_a_failure_of_its_own(world: World) -> None:
+    said = iter(["It is 2019 [1].", "It is 2018 [1]."] * 5)
+    fickle = FakeChat(lambda request: next(said))
+    recipe = replace(Recipe(), cite=False)
+    run, _ = finish(evaluate(Suite("s", (CEO,)), recipe, setup(world, fickle), draws=2, workers=1))
+    assert run.checks[Check.CONTENT].mean == 0.5
+    assert run.every_draw[Check.CONTENT].mean == 0.0
+
+
+def test_a_model_that_fails_on_a_row_gives_a_row_with_its_reason_and_is_asked_again(world: World) -> None:
+    slow = ProviderProblem("no reply within 60 s", ProviderKind.TIMEOUT)
+    model = FakeChat(speak, failures={2: slow})
+    run, rows = finish(evaluate(SUITE, Recipe(), setup(world, model), workers=1))
+    (failed,) = [row for row in rows if row.failure]
+    assert run.failed == 1
+    assert failed.verdicts[Check.CONTENT] == Verdict(UNMEASURED, "no answer: no reply within 60 s")
+    calls = len(model.requests)
+    mended, again = finish(evaluate(SUITE, Recipe(), setup(world, model), workers=1))
+    assert [row.id for row in again] == [failed.id]
+    assert len(model.requests) == calls + 1
+    assert (mended.id, mended.failed) == (run.id, 0)
+    assert len(list(rows_of(setup(world), run.id))) == 3
+
+
+def test_what_would_fail_everywhere_ends_the_run(world: World) -> None:
+    wrong_key = ProviderProblem("the key is wrong", ProviderKind.AUTH)
+    with pytest.raises(ProviderProblem, match="key is wrong"):
+        finish(evaluate(SUITE, Recipe(), setup(world, FakeChat(speak, failures={1: wrong_key})), workers=1))
+
+
+def test_another_corpus_recipe_or_suite_is_another_run(world: World) -> None:
+    first, _ = finish(evaluate(SUITE, Recipe(), setup(world)))
+    other, _ = finish(evaluate(SUITE, Recipe(k=2), setup(world)))
+    fewer, _ = finish(evaluate(Suite("shop", SUITE.examples[:2]), Recipe(), setup(world)))
+    world.put("new.md", "The moon is 384,400 km away.")
+    later, _ = finish(evaluate(SUITE, Recipe(), setup(world)))
+    assert len({first.id, other.id, fewer.id, later.id}) == 4
+
+
+def test_nothing_to_ask_is_said_before_anything_is_asked(world: World) -> None:
+    for suite, split, message in (
+        (Suite("none", ()), None, "the suite none is empty"),
+        (SUITE, Split.TRAIN, "no example of shop is in train"),
+        (Suite("s", (replace(CEO, draft=True),)), None, "all examples of s are drafts"),
+    ):
+        with pytest.raises(UsageProblem, match=message):
+            next(evaluate(suite, Recipe(), setup(world), split=split))
+    trained = Suite("s", (replace(CEO, split=Split.TRAIN), RETURNS))
+    _, rows = finish(evaluate(trained, Recipe(), setup(world), split=Split.TEST))
+    assert [row.id for row in rows] == ["returns"]
+
+
+def test_an_example_sees_only_what_its_tags_open_and_its_row_is_as_closed(world: World) -> None:
+    world.put("hr/salaries.md", "Ada Lindqvist earns 90,000 euros a year.", access=frozenset({"hr"}))
+    question = example("pay", "How much does Ada Lindqvist earn?", facts=["90,000 euros"])
+    model = FakeChat(lambda request: " ".join(request.passages)[:120] + " [1]")
+    finish(evaluate(Suite("out", (question,)), Recipe(), setup(world, model)))
+    assert not any("90,000" in passage for request in model.requests for passage in request.passages)
+    inside = replace(question, access=frozenset({"hr"}))
+    run, _ = finish(evaluate(Suite("in", (inside,)), Recipe(), setup(world, model)))
+    assert any("90,000" in passage for request in model.requests for passage in request.passages)
+    kept = list(world.records.select("row", frozenset({EVERYTHING}), parent=run.id))
+    assert "hr" in kept[0].access
+    assert list(world.records.select("row", frozenset(), parent=run.id)) == []
+    world.records.purge("hr/salaries.md")
+    assert list(rows_of(setup(world), run.id)) == []
+
+
+def test_rows_and_runs_are_json_and_back(world: World) -> None:
+    run, rows = finish(evaluate(SUITE, Recipe(), setup(world)))
+    for row in rows:
+        body = row_json(row)
+        assert row_json(row_of(body)) == body
+        assert row_of(body).verdicts == row.verdicts
+        assert row_of(body).citations == row.citations
+    body = run_json(run)
+    assert body["checks"]["content"]["mean"] == 0.5
+    assert {"run_id", "recipe", "suite", "n", "checks", "latency_ms", "tokens", "cost_per_1000_usd"} <= body.keys()
+
+
+# --- compare ----------------------------------------------------------------------------------------------
+
+
+def made(outcomes: str, draw: int = 0) -> list[Row]:
+    """Rows `0`, `1`, … whose content passes (+), fails (-) or is unmeasured (?)."""
+    named = {"+": PASS, "-": FAIL, "?": UNMEASURED}
+    rest = dict.fromkeys(Check, Verdict(UNMEASURED, ""))
+    return [
+        Row(str(i), f"g{i // 2}", draw, "", False, rest | {Check.CONTENT: Verdict(named[sign], "")})
+        for i, sign in enumerate(outcomes)
+    ]
+
+
+def test_a_pair_names_what_got_fixed_and_what_got_broken() -> None:
+    (pair,) = compare({"a": made("--++-+" * 5), "b": made("++-+?+" * 5)}, "a")
+    assert (pair.a, pair.b, pair.check, pair.n, pair.groups) == ("a", "b", Check.CONTENT, 25, 15)
+    assert pair.fixed == ("0", "1", "6", "7", "12", "13", "18", "19", "24", "25")
+    assert pair.broken == ("2", "8", "14", "20", "26")
+    assert pair.difference == pytest.approx(0.2)
+    assert pair.p_adjusted == pair.p
+
+
+def test_several_recipes_are_adjusted_together_and_few_groups_have_no_interval() -> None:
+    base = "-" * 14
+    rows = {"a": made(base), "b": made("+" * 14), "c": made("+" * 8 + "-" * 6), "d": made("?" * 14)}
+    b, c, d = compare(rows, "a")
+    assert b.p == pytest.approx(2 / 2**7)
+    assert b.p_adjusted == pytest.approx(2 * 2 / 2**7)
+    assert c.p_adjusted is not None
+    assert c.p is not None
+    assert c.p_adjusted >= c.p
+    assert (b.low, b.reason) == (None, "7 groups; an interval needs 10")
+    assert (d.p, d.difference, d.reason) == (None, None, "no example has content measured in both")
+
+
+def test_draws_count_as_shares() -> None:
+    (pair,) = compare({"a": made("++") + made("--", 1), "b": made("++") + made("+-", 1)}, "a")
+    assert (pair.n, pair.difference, pair.fixed) == (2, 0.25, ("0",))
+
+
+def test_a_baseline_must_be_there_and_something_beside_it() -> None:
+    with pytest.raises(UsageProblem, match="x is not among the compared recipes"):
+        compare({"a": [], "b": []}, "x")
+    with pytest.raises(UsageProblem, match="nothing to compare a with"):
+        compare({"a": []}, "a")
