@@ -17,6 +17,8 @@ _LEAD_WEIGHT = 2
 """How often a title counts. Measured with 1, 2 and 3 (docs/search.md)."""
 _CACHED = 400_000
 """Distinct tokens remembered (about 60 MB); the memory starts anew when it is full."""
+_PARTS = 8
+"""Terms of a token from which it is not remembered: whole sentences of scripts without spaces seldom come again."""
 
 # Letters, digits and underscore, with combining marks, Indic and South-East Asian vowel signs, and the invisible
 # characters (soft hyphen, zero-width) that must not cut a word in two.
@@ -72,7 +74,7 @@ class _Known(dict[str, tuple[str, ...]]):
 
     def __missing__(self, token: str) -> tuple[str, ...]:
         found = tuple(term[:_LONGEST] for term in _analyze(token))
-        if len(token) <= _LONGEST:
+        if len(token) <= _LONGEST and len(found) <= _PARTS:
             if len(self) >= _CACHED:
                 self.clear()
             self[token] = found
@@ -115,7 +117,7 @@ def _compound(token: str) -> list[str]:
         pieces = [hump for part in parts for hump in _humps(part)]
         whole = "".join(parts).casefold()
         named = "_" in piece or len(pieces) > len(parts) or any(c.isdigit() for c in whole)
-        if named or len(pieces) == 1:
+        if whole and (named or len(pieces) == 1):
             found.append(stem(whole))
         if len(pieces) > 1:
             found += [stem(part.casefold()) for part in pieces if len(part) > 1 or not named]
@@ -140,7 +142,7 @@ def _humps(part: str) -> list[str]:
     mixed = _LETTERS_DIGITS.fullmatch(part)
     if mixed:
         return list(mixed.groups())
-    if not part.isascii() or part.islower() or part.isupper() or part[1:].islower():
+    if len(part) > _LONGEST or not part.isascii() or part.islower() or part.isupper() or part[1:].islower():
         return [part]
     return _HUMPS.findall(part) or [part]
 
