@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from answer_world import RETURNS, World, shop
 
+from answer_world import RETURNS, World, shop
 from knowhow.answer import Trace, answer_json, story, stream
 from knowhow.backends.fake import FakeChat
 from knowhow.errors import ProviderKind, ProviderProblem, UsageProblem
 from knowhow.types import Context, Decline, Filter, Message, Range, Recipe, Sampling, Support
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return shop(tmp_path)
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return shop(tmp_path_factory.mktemp("shop"))
 
 
 def test_an_answer_is_cited_to_exact_ranges(world: World) -> None:
@@ -211,7 +211,8 @@ def test_a_follow_up_is_searched_in_context(world: World) -> None:
     ]
 
 
-def test_access_tags_hold_for_answers_traces_and_feedback(world: World) -> None:
+def test_access_tags_hold_for_answers_and_traces(tmp_path: Path) -> None:
+    world = shop(tmp_path)
     world.put("hr/pay.md", "Salaries are reviewed in October 2031.", access=frozenset({"hr"}))
     reply = "Salaries are reviewed in October 2031 [1]."
     hidden = world.ask("When are salaries reviewed?", reply)

@@ -35,6 +35,8 @@ from knowhow.types import (
     Support,
 )
 
+NOBODY = Filter()
+"""An asker without tags: sees untagged documents only."""
 CHARACTERS_PER_TOKEN = 8
 """More characters than a token ever averages: how much of the corpus is read to fill a budget."""
 
@@ -50,7 +52,7 @@ def ask(
     reranker: Reranker | None = None,
     verifier: Verifier | None = None,
     price: Price | None = None,
-    filter: Filter = Filter(),
+    filter: Filter = NOBODY,
     history: Sequence[Message] = (),
     context: str = "",
     overlay: Overlay | None = None,
@@ -85,7 +87,7 @@ def stream(
     reranker: Reranker | None = None,
     verifier: Verifier | None = None,
     price: Price | None = None,
-    filter: Filter = Filter(),
+    filter: Filter = NOBODY,
     history: Sequence[Message] = (),
     context: str = "",
     overlay: Overlay | None = None,
@@ -255,7 +257,8 @@ def _both_sides(pair: Conflict, shown: Sequence[Shown]) -> tuple[str, tuple[Cita
 
 def _disagreement(pair: Conflict) -> str:
     return (
-        f"The documents disagree: {pair.first.value} ({pair.first.source}), {pair.second.value} ({pair.second.source}). "
+        f"The documents disagree: {pair.first.value} ({pair.first.source}), {pair.second.value} "
+        f"({pair.second.source}). "
         "Give them dates (effective_at) or say which one supersedes the other."
     )
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from knowhow.answer.guard import orders
+from knowhow.answer.guard import untrusted
 from knowhow.answer.sentences import Unit, sentences
 from knowhow.answer.values import values
 from knowhow.answer.verify import Finding, Rarity, check, claim_terms, missing_values, probabilities
@@ -70,8 +70,11 @@ class Claim:
 
 
 def parse_marks(reply: str, shown: int) -> Parsed:
-    """Takes the marks out of `reply`. `[1]`, `[1, 2]`, `[1-3]`, `【1】`, `[^1]` and `[Document 1]` are marks outside code;
-    `(1)` is one only where no bracketed mark is written and it closes a clause."""
+    """Takes the marks out of `reply`.
+
+    `[1]`, `[1, 2]`, `[1-3]`, `【1】`, `[^1]` and `[Document 1]` are marks, but not in code; `(1)` is one only where no
+    bracketed mark is written and it closes a clause.
+    """
     code = [match.span() for match in _CODE.finditer(reply)]
     found = [m for m in _MARK.finditer(reply) if not any(a <= m.start() < b for a, b in code)]
     if not found:
@@ -116,7 +119,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def marked_units(parsed: Parsed) -> list[tuple[Unit, tuple[int, ...]]]:
-    """The reply's units, each with the indices its marks name. A mark belongs to the sentence it stands in or closes."""
+    """The reply's units, each with the indices its marks name: those that stand in it, close it or open its line."""
     units = sentences(parsed.text)
     named: list[list[int]] = [[] for _ in units]
     for mark in parsed.marks:
@@ -170,7 +173,7 @@ class Grounds:
         return Claim(unit.start, unit.end, tuple(marked), tuple(mine), support)
 
     def best(self, claim: str, index: int) -> Stretch | None:
-        """The sentence, or up to three in a row, of one passage that bears the claim out best; None without sentences."""
+        """The sentence, or up to three in a row, of one passage that bears the claim out best, if it has any."""
         units, shown = self._units[index], self._shown[index]
         if not units:
             return None
@@ -184,7 +187,7 @@ class Grounds:
         return stretch
 
     def _score(self, claim: str, text: str, index: int, first: int, last: int) -> float:
-        """Coverage of the claim's words, less the share of its figures that are missing, with the question as tie-break."""
+        """Coverage of the claim's words, less the share of figures missing; the question's words break ties."""
         held = [term for i in range(first, last + 1) for term in self._terms[index][i]]
         units = self._units[index]
         stretch = text[units[first].start : units[last].end]
@@ -235,7 +238,7 @@ class Grounds:
 
 
 def _usable(text: str) -> list[Unit]:
-    withheld = orders(text)
+    withheld = untrusted(text)
     return [unit for unit in sentences(text) if not any(a < unit.end and b > unit.start for a, b in withheld)]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from knowhow.answer.asked import CONTEXT_URI
-from knowhow.answer.guard import orders
+from knowhow.answer.guard import untrusted
 from knowhow.answer.prompt import day
 from knowhow.answer.sentences import Unit, sentences
 from knowhow.answer.values import Date, Number, Value, agree, values
@@ -89,16 +89,24 @@ def asks_for_value(question: str) -> bool:
 
 
 _VALUE_ASKED = re.compile(
-    r"\b(?:how (?:many|much|long|old|often|far|big|large|high|soon|late|early|fast|tall|deep|wide|heavy|big)|when|what (?:is|are|was|were) the "
-    r"(?:\w+ ){0,3}(?:number|amount|price|cost|fee|rate|limit|deadline|date|year|age|percentage|share|period|duration|budget|salary|maximum|minimum|"
-    r"threshold|size|length|notice|allowance|fine|stipend|reimbursement|time|total|sum|value|revenue)|which (?:year|date|day|month|percentage)|what (?:year|date|day|"
-    r"month|percentage|time|price|amount|number|age|share|rate)|(?:number|amount|maximum|minimum|limit|deadline|duration|price|cost) of|beyond how|"
-    r"wie (?:viel\w*|lange?|hoch|alt|oft|groß|weit|teuer)|wann|bis wann|welche[srnm]? (?:frist|jahr|datum|betrag|höhe|preis)|combien|quand|cuánt\w+|cuándo)\b",
+    r"\b(?:how (?:many|much|long|old|often|far|big|large|high|soon|late|early|fast|tall|deep|wide|heavy|big)|when|"
+    r"what (?:is|are|was|were) the "
+    r"(?:\w+ ){0,3}(?:number|amount|price|cost|fee|rate|limit|deadline|date|year|age|percentage|share|period|"
+    r"duration|budget|salary|maximum|minimum|"
+    r"threshold|size|length|notice|allowance|fine|stipend|reimbursement|time|total|sum|value|revenue)|which "
+    r"(?:year|date|day|month|percentage)|what (?:year|date|day|"
+    r"month|percentage|time|price|amount|number|age|share|rate)|(?:number|amount|maximum|minimum|limit|deadline|"
+    r"duration|price|cost) of|beyond how|"
+    r"wie (?:viel\w*|lange?|hoch|alt|oft|groß|weit|teuer)|wann|bis wann|welche[srnm]? (?:frist|jahr|datum|betrag|"
+    r"höhe|preis)|combien|quand|cuánt\w+|cuándo)\b",
     re.I,
 )
 _QUALIFIER = re.compile(r"\b[A-ZÄÖÜ][\w-]+|\b\w*\d\w*[A-Za-z]\w*")
-_VERSION_WORD = re.compile(r"v?\d[\d.\-/]*|q[1-4]|fy\d*|old|new|draft|final|archived?|current|copy|backup|rev\w*|version|updated?|superseded|deprecated|"
-                           r"jan\w*|feb\w*|mar\w*|apr\w*|may|jun\w*|jul\w*|aug\w*|sep\w*|oct\w*|nov\w*|dec\w*|md|txt|pdf|docx|html?|index|readme")  # fmt: skip
+_VERSION_WORD = re.compile(
+    r"v?\d[\d.\-/]*|q[1-4]|fy\d*|old|new|draft|final|archived?|current|copy|backup|rev\w*|version|updated?|superseded|"
+    r"deprecated|jan\w*|feb\w*|mar\w*|apr\w*|may|jun\w*|jul\w*|aug\w*|sep\w*|oct\w*|nov\w*|dec\w*|md|txt|pdf|docx|"
+    r"html?|index|readme"
+)
 
 
 def _candidates(question: str, shown: Sequence[Shown]) -> list[_Candidate]:
@@ -122,7 +130,7 @@ def _candidates(question: str, shown: Sequence[Shown]) -> list[_Candidate]:
 
 
 def _evidence(text: str) -> list[Unit]:
-    held = orders(text)
+    held = untrusted(text)
     return [u for u in sentences(text) if u.kind != "code" and not any(a < u.end and b > u.start for a, b in held)]
 
 
@@ -159,8 +167,11 @@ def _kind(value: Value) -> str:
 
 
 def _same_subject(a: Shown, b: Shown) -> bool:
-    """Whether the two documents may speak about the same thing, by their titles: equal but for version words, or with
-    nothing in common. Titles that differ in one name ("Model X manual", "Model Y manual") are about different things."""
+    """Whether the two documents may speak about the same thing, by their titles.
+
+    They may where the titles are equal but for version words, or have nothing in common. Titles that differ in one
+    name ("Model X manual", "Model Y manual") are about different things.
+    """
     one, other = _title_words(a), _title_words(b)
     return one == other or not one & other
 

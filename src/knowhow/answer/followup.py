@@ -15,19 +15,24 @@ _CARRIED = 10
 _SHORT = 3
 """A question with fewer words of its own leans on the one before."""
 _POINTS_BACK = re.compile(
-    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|there|ones?|same|such|former|latter|"
+    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|there|ones?|same|such|"
+    r"former|latter|"
     r"above|mentioned|both|either|each|another|others?|else|more|"
-    r"er|sie|es|ihn|ihm|ihr|ihre|dies\w*|jene\w*|davon|dafür|damit|darüber|dort|dasselbe|il|elle|ils|elles|ello|ella|ellos|eso|esto)\b",
+    r"er|sie|es|ihn|ihm|ihr|ihre|dies\w*|jene\w*|davon|dafür|damit|darüber|dort|dasselbe|il|elle|ils|elles|ello|"
+    r"ella|ellos|eso|esto)\b",
     re.I,
 )
 _OPENS_BACK = re.compile(
-    r"^\W*(?:and|but|or|so|also|then|what about|how about|what if|why(?: not)?\W*$|when\W*$|where\W*$|who\W*$|how\W*$|how so|"
-    r"any(?:thing)? (?:other|else)|tell me more|go on|continue|und|oder|aber|auch|was ist mit|wie steht es|warum\W*$|wieso|et|y|ou)\b",
+    r"^\W*(?:and|but|or|so|also|then|what about|how about|what if|why(?: not)?\W*$|when\W*$|where\W*$|who\W*$|"
+    r"how\W*$|how so|"
+    r"any(?:thing)? (?:other|else)|tell me more|go on|continue|und|oder|aber|auch|was ist mit|wie steht es|"
+    r"warum\W*$|wieso|et|y|ou)\b",
     re.I,
 )
 _WORD = re.compile(r"[^\W_](?:[\w'’./@-]*\w)?")
 _CHATTER = frozenset(terms(
-    "please thanks thank hello hi ok okay great tell explain know want need help question answer more mean give find get like many much "
+    "please thanks thank hello hi ok okay great tell explain know want need help question answer more mean give "
+    "find get like many much "
     "long what's that's there's can't bitte danke gern"
 ))  # fmt: skip
 

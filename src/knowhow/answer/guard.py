@@ -41,13 +41,21 @@ _INVISIBLE = re.compile(
     "\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+"
 )
 _COMMENT = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(\w+)[^>]*(?:display:\s*none|visibility:\s*hidden|font-size:\s*0)[^>]*>.*?</\1>", re.S
+    r"<!--.*?(?:-->|\Z)"
+    r"|<(\w+)[^>]*(?:display:\s*none|visibility:\s*hidden|font-size:\s*0)[^>]*>.*?</\1>",
+    re.S,
 )
 _CONTROL = re.compile(
-    r"<[|｜][^|｜<>\n]{1,40}[|｜]>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|</?(?:think|tool_call|tool_response)>"
+    r"<[|｜][^|｜<>\n]{1,40}[|｜]>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|</?(?:think|tool_call|"
+    r"tool_response)>"
     r"|<(?:bos|eos|pad|unk)>",
     re.I,
 )
+_TEMPLATE = re.compile(
+    r"<[|｜][^|｜<>\n]{1,40}[|｜]>[^<]{0,400}|\[INST\].{0,400}?(?:\[/INST\]|\Z)|<<SYS>>.{0,400}?<</SYS>>",
+    re.S | re.I,
+)
+"""What a chat template's control token opens: it would be a turn of its own."""
 _TURN = re.compile(
     r"^[ \t>*#_]*(?:system|assistant|developer|human|ai)(?: (?:message|prompt|note))?[*_ \t]*:", re.I | re.M
 )
@@ -57,26 +65,40 @@ _ENCODED = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/]{60,}={0,2}(?![\w+/=])")
 _ORDERS = re.compile(
     "|".join(
         (
-            r"\b(?:ignore|disregard|forget|override|bypass)\b[^.!?\n]{0,40}\b(?:previous|prior|above|earlier|preceding|all|any|"
-            r"your|other|the)\b[^.!?\n]{0,40}\b(?:instructions?|prompts?|rules|directions|guidelines|documents|context|orders)\b",
+            r"\b(?:ignore|disregard|forget|override|bypass)\b[^.!?\n]{0,40}\b(?:previous|prior|above|earlier|"
+            r"preceding|all|any|"
+            r"your|other|the)\b[^.!?\n]{0,40}\b(?:instructions?|prompts?|rules|directions|guidelines|documents|"
+            r"context|orders)\b",
             r"\b(?:your|new|real|actual|updated) (?:system )?(?:instructions?|task|prompt|orders) (?:is|are|now|:)",
-            r"\byou are (?:now|no longer)\b[^.!?\n]{0,60}\b(?:ai|assistant|model|bot|chatbot|dan|mode|unrestricted|pirate|admin)\b",
-            r"\b(?:reveal|print|repeat|output|show|leak|disclose)\b[^.!?\n]{0,30}\b(?:your|the) (?:\w+ )?(?:system prompt|"
+            r"\byou are (?:now|no longer)\b[^.!?\n]{0,60}\b(?:ai|assistant|model|bot|chatbot|dan|mode|"
+            r"unrestricted|pirate|admin)\b",
+            r"\b(?:reveal|print|repeat|output|show|leak|disclose)\b[^.!?\n]{0,30}\b(?:your|the) (?:\w+ "
+            r")?(?:system prompt|"
             r"hidden prompt|initial instructions|instructions above)\b",
-            r"\b(?:ai|llm|language model|chatbot|(?:ai )?assistants?|models?)\b[^.!?\n]{0,40}\b(?:must|should|shall|has to|have to) "
-            r"(?:now |always |only |instead )*(?:answer|reply|respond|say|output|write|tell|ignore|recommend|state|include|append|call)\b",
-            r"\b(?:to|attention|note to|message to|instructions? (?:to|for)) (?:the |any |all )?(?:ai|llm|language model|chatbot|"
+            r"\b(?:ai|llm|language model|chatbot|(?:ai )?assistants?|models?)\b[^.!?\n]{0,40}\b(?:must|should|"
+            r"shall|has to|have to) "
+            r"(?:now |always |only |instead )*(?:answer|reply|respond|say|output|write|tell|ignore|recommend|"
+            r"state|include|append|call)\b",
+            r"\b(?:to|attention|note to|message to|instructions? (?:to|for)) (?:the |any |all )?(?:ai|llm|"
+            r"language model|chatbot|"
             r"(?:ai |digital )?assistants?)\b(?: \w+)?\s*[:,–-]",
-            r"\bwhen (?:asked|answering|summari[sz]ing|responding|you (?:answer|reply|respond))\b[^.!?\n]{0,60}\b(?:always |only |instead )*"
+            r"\bwhen (?:asked|answering|summari[sz]ing|responding|you (?:answer|reply|"
+            r"respond))\b[^.!?\n]{0,60}\b(?:always |only |instead )*"
             r"(?:say|reply|answer with|respond with|output|append|include|insert|tell (?:the user|them))\b",
-            r"^[^.!?\n]{0,20}\b(?:answer|reply|respond|say|output|write)\b (?:only |exactly |just |every question )?(?:with )?(?:only |exactly |"
+            r"^[^.!?\n]{0,20}\b(?:answer|reply|respond|say|output|write)\b (?:only |exactly |just |every question "
+            r")?(?:with )?(?:only |exactly |"
             r"just )?[\"“'‘:][^\n]{1,120}(?:and (?:nothing else|stop)|instead)",
-            r"\bdo not (?:tell|inform|mention (?:this|it) to|reveal (?:this|it) to) the (?:user|reader|customer|person)\b",
+            r"\b(?:always|only|now|instead|must) (?:answer|reply|respond|say|output|write|"
+            r"print)\b[^.!?\n]{0,20}[\"“'‘«]",
+            r"(?-i:\bSYSTEM)(?: (?:message|prompt|note|override))?\s*:",
+            r"\bdo not (?:tell|inform|mention (?:this|it) to|reveal (?:this|it) to) the (?:user|reader|customer|"
+            r"person)\b",
             r"!\[[^\]]*\]\([^)\s]*[?&][^)\s]*=\s*[\[{<(%$]",
             r"\bignorier\w*\b[^.!?\n]{0,40}\b(?:anweisung\w*|befehl\w*|regeln|vorgaben|anleitung\w*)",
             r"\b(?:vergiss|missachte)\b[^.!?\n]{0,40}\b(?:anweisung\w*|befehl\w*|regeln|vorgaben)",
             r"\b(?:antworte|schreibe|sage) (?:nur|immer|ausschließlich|stattdessen)\b",
-            r"\b(?:ignora\w*|olvida\w*|descarta\w*)\b[^.!?\n]{0,40}\b(?:instrucciones|órdenes|reglas|istruzioni|regole|instruções)\b",
+            r"\b(?:ignora\w*|olvida\w*|descarta\w*)\b[^.!?\n]{0,40}\b(?:instrucciones|órdenes|reglas|istruzioni|"
+            r"regole|instruções)\b",
             r"\b(?:responde|contesta|di) (?:solo|solamente|únicamente|siempre)\b",
             r"\b(?:ignore[zr]?|oublie[zr]?)\b[^.!?\n]{0,40}\b(?:instructions|consignes|règles|ordres)\b",
             r"\b(?:réponds|répondez|répondre|dites|écris) (?:seulement|uniquement|toujours|simplement)\b",
@@ -91,7 +113,7 @@ _ORDERS = re.compile(
 
 
 def flags(text: str) -> tuple[Flag, ...]:
-    """Everything suspicious in `text`, in order of place. Looks also at the text as it reads without invisible characters."""
+    """Everything suspicious in `text`, in order of place; orders also where invisible characters break them up."""
     found = [
         Flag(danger, match.start(), match.end(), _excerpt(match.group()))
         for danger, pattern in (
@@ -111,13 +133,18 @@ def orders(text: str) -> list[tuple[int, int]]:
     """Sentences `text[a:b]` that read as an order to the model, also where invisible characters break up the words."""
     kept = [i for i, char in enumerate(text) if not _INVISIBLE.match(char)] if _INVISIBLE.search(text) else None
     bare = text if kept is None else "".join(text[i] for i in kept)
-    hits = [match.span() for match in _ORDERS.finditer(bare)] + [match.span() for match in _TURN.finditer(bare)]
+    hits = [match.span() for pattern in (_ORDERS, _TURN, _TEMPLATE) for match in pattern.finditer(bare)]
     if not hits:
         return []
     found = [unit for unit in sentences(bare) if any(a < unit.end and b > unit.start for a, b in hits)]
     if kept is None:
         return [(unit.start, unit.end) for unit in found]
     return [(kept[unit.start], kept[unit.end - 1] + 1) for unit in found]
+
+
+def untrusted(text: str) -> list[tuple[int, int]]:
+    """Ranges of `text` that bear nothing out: orders to the model, and what a reader of the document cannot see."""
+    return orders(text) + [match.span() for match in _COMMENT.finditer(text)]
 
 
 def disarm(text: str, *, withhold: Sequence[tuple[int, int]] = ()) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-REMOVED = "(link removed)"
+REMOVED = "‹link removed›"
 _HELD = 2000
 """Characters a stream holds back at most while a link may still be open."""
 
@@ -80,7 +80,7 @@ class Rinse:
             self._line_shown = False
         safe = self._safe()
         if safe:
-            shown += _line(self._held[:safe], self._known)
+            shown += self._part(self._held[:safe])
             self._held = self._held[safe:]
             self._line_shown = True
         return shown
@@ -94,7 +94,11 @@ class Rinse:
         if not self._line_shown and _FENCE.match(line):
             self._fenced = not self._fenced
             return line
-        return line if self._fenced else _line(line, self._known)
+        return line if self._fenced else self._part(line)
+
+    def _part(self, part: str) -> str:
+        """A stretch of a line; one that does not open it gets a stand-in for what was already shown."""
+        return _line(f"\0{part}", self._known)[1:] if self._line_shown else _line(part, self._known)
 
     def _safe(self) -> int:
         """How much of the open line can be shown: up to the last space outside anything that may become a token."""

@@ -51,17 +51,17 @@ class Log:
     asked: Asked
     at: float = field(default_factory=time.time)
     revision: int = 0
-    understood: Understood = Understood("")
-    room: Room = Room(0, (), 0)
-    found: Gathered = Gathered()
-    packed: Packed = Packed((), (), 0)
+    understood: Understood = field(default_factory=lambda: Understood(""))
+    room: Room = field(default_factory=lambda: Room(0, (), 0))
+    found: Gathered = field(default_factory=Gathered)
+    packed: Packed = field(default_factory=lambda: Packed((), (), 0))
     settled: Sequence[Conflict] = ()
     taken_back: Sequence[Hit] = ()
     """Older passages left out because a newer document says otherwise."""
     request: ChatRequest | None = None
     reply: ChatReply | None = None
     remembered: bool = False
-    reading: Reading = Reading("", "")
+    reading: Reading = field(default_factory=lambda: Reading("", ""))
     ms: dict[str, float] = field(default_factory=dict)
     _start: float = field(default_factory=time.perf_counter)
     _last: float = field(default_factory=time.perf_counter)

@@ -1,4 +1,4 @@
-"""Fits passages into the token budget: in order, the last one cut at the end of a sentence, the rest named as left out."""
+"""Fits passages into the token budget, in order: the last one cut at a sentence, the rest named as left out."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def room(model: ChatModel, recipe: Recipe, question: str, history: Sequence[Mess
     if left <= 0:
         raise ProviderProblem(
             f"the question with its instructions takes {used} tokens; with {reply} for the reply that is more than the "
-            f"{model.context_tokens} {model.name} can read. Shorten the question, lower sampling.max_tokens, or name a model "
+            f"{model.context_tokens} {model.name} can read. Shorten the question, lower sampling.max_tokens, or "
+            f"name a model "
             "with a longer context",
             ProviderKind.CONTEXT_TOO_LONG,
         )

@@ -13,13 +13,15 @@ from knowhow.answer.guard import disarm, orders
 from knowhow.types import Context, Hit, Message, Recipe, Shown, fingerprint
 
 INSTRUCTIONS = (
-    "Answer the question from the documents only, in one or two short sentences, with the exact numbers, dates and names they give. "
+    "Answer the question from the documents only, in one or two short sentences, with the exact numbers, dates "
+    "and names they give. "
     "After each sentence write the mark of the document it comes from, like [1]. "
     'If the documents do not contain the answer, reply only: "The documents do not say."'
 )
 """Chosen by measurement with the starter model; the table is in docs/answers.md."""
 WITHOUT_MARKS = (
-    "Answer the question from the documents only, in one or two short sentences, with the exact numbers, dates and names they give. "
+    "Answer the question from the documents only, in one or two short sentences, with the exact numbers, dates "
+    "and names they give. "
     'If the documents do not contain the answer, reply only: "The documents do not say."'
 )
 CLOSED = (

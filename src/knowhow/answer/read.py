@@ -1,4 +1,4 @@
-"""Reads a reply: takes out its marks, ties each sentence to ranges, checks it, and writes the marks back where they hold."""
+"""Reads a reply: takes out its marks, ties each sentence to ranges, checks it, writes back the marks that hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from knowhow.types import Citation, Json, Recipe, Shown, Support
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reply as it may be shown: text with marks in their places, what each sentence rests on, what nothing bears out."""
+    """A reply as it may be shown: the text with its marks, what each sentence rests on, what nothing bears out."""
 
     text: str
     plain: str
@@ -35,7 +35,7 @@ _CLOSING = ".!?…。！？|\"'”’)"
 
 
 def read(raw: str, question: str, shown: Sequence[Shown], recipe: Recipe, verifier: Verifier | None) -> Reading:
-    """`raw` read against what was shown. Without anything shown, or where the recipe cites nothing, nothing is checked."""
+    """`raw` read against what was shown. Nothing is checked where nothing was shown or the recipe cites nothing."""
     if recipe.schema is not None:
         return _read_json(raw, question, shown, recipe, verifier)
     sources = [passage.text for passage in shown]

@@ -21,7 +21,7 @@ def relevant(question: str, found: Gathered, recipe: Recipe) -> Gathered:
 
 
 def relevances(question: str, hits: tuple[Hit, ...]) -> list[float]:
-    """0..1 for each hit: how much of the question's telling words it holds, or how near its vector is, whichever is more.
+    """0..1 for each hit: the share of the question's telling words it holds, or its cosine, whichever is more.
 
     Fused scores are no measure of this: they are relative, the best hit of any search scores about 1.
     """

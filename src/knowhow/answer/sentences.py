@@ -27,6 +27,7 @@ _ROW = re.compile(r"[ \t]*\||[^|\n]*\S[ \t]+\|[ \t]+\S[^|\n]*\||[^\t\n]+\t[^\t\n
 _END = re.compile(r"[.!?…]+[\"'”’»)\]*_]*(?=\s)|[。！？]+[」』”）]*|\n")
 _OPENS = re.compile(r"[\s\"'“‘„«(\[*_¿¡]*(?P<next>\S)")
 _WORD_BEFORE = re.compile(r"(\S+)$")
+_BEFORE_ITEM = ("", ":", ".", ";")
 _MONTH = re.compile(r"Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember")
 _INITIAL = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]\.")
 _ABBREVIATIONS = frozenset(
@@ -77,7 +78,7 @@ def _split(text: str, block: Unit) -> Iterator[Unit]:
         if block.kind == "code" or not _RULE.fullmatch(text, block.start, block.end):
             yield from _trimmed(text, block.start, block.end, block.kind)
         return
-    longest = max(len(line) for line in text[block.start : block.end].splitlines())
+    longest = max(map(len, text[block.start : block.end].splitlines()), default=0)
     start = block.start
     for end in _END.finditer(text, block.start, block.end):
         if _ends(text, start, end, block.end, longest):
@@ -87,7 +88,7 @@ def _split(text: str, block: Unit) -> Iterator[Unit]:
 
 
 def _ends(text: str, start: int, end: re.Match[str], stop: int, longest: int) -> bool:
-    """Whether the punctuation or line break at `end` closes a sentence rather than an abbreviation or a wrapped line."""
+    """Whether the punctuation or line break at `end` closes a sentence, not an abbreviation or a wrapped line."""
     found = _OPENS.match(text, end.end(), stop)
     if not found:
         return True
@@ -104,6 +105,8 @@ def _ends(text: str, start: int, end: re.Match[str], stop: int, longest: int) ->
             return False
         if word.isdigit() and len(word) <= 2 and _MONTH.match(text, found.start("next")):
             return False  # "am 3. März"
+        if before and word.isdigit() and len(word) <= 2 and text[start : before.start()].rstrip()[-1:] in _BEFORE_ITEM:
+            return False  # "Do this: 1. Open the lid. 2. Press the button."
         if _INITIAL.fullmatch(word + "."):
             return "." in word and following.isupper() and not _name_follows(text, found.start("next"))
     return not following.islower()

@@ -19,6 +19,8 @@ class Number:
     """`%`, a currency code, a unit in its family's base ("second", "metre"), or "" where none is known."""
     digits: int
     """Significant digits written, which bounds how far a rounded figure may be off."""
+    grouped: bool = False
+    """The point may group thousands, as in the German 2.200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ _SPELLED = (
     {
         word: n
         for n, word in enumerate(
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+            "sixteen seventeen "
             "eighteen nineteen twenty".split()
         )
     }
@@ -91,46 +94,69 @@ _SPELLED = (
 )
 _WORD = "(?:" + "|".join(sorted(_SPELLED, key=len, reverse=True)) + ")"
 _SCALES = {
-    "hundred": 1e2, "thousand": 1e3, "k": 1e3, "tausend": 1e3, "million": 1e6, "millions": 1e6, "m": 1e6, "mn": 1e6, "mm": 1e6,
-    "mio": 1e6, "millionen": 1e6, "billion": 1e9, "billions": 1e9, "bn": 1e9, "b": 1e9, "mrd": 1e9, "milliarden": 1e9,
-    "trillion": 1e12, "tn": 1e12,
-}  # fmt: skip
-_SCALE = r"(?:hundred|thousand|tausend|millions?|millionen|mio\.?|mn|mm|billions?|milliarden|mrd\.?|bn|trillion|tn|(?<=\d)[kKmMbB])\b"
+    name: size
+    for size, names in (
+        (1e2, "hundred"),
+        (1e3, "thousand k tausend"),
+        (1e6, "million millions m mn mm mio millionen"),
+        (1e9, "billion billions bn b mrd milliarden"),
+        (1e12, "trillion tn"),
+    )
+    for name in names.split()
+}
+_SCALE = (
+    r"(?:hundred|thousand|tausend|millions?|millionen|mio\.?|mn|mm|billions?|milliarden|mrd\.?|bn|trillion|tn|"
+    r"(?<=\d)[kKmMbB])\b"
+)
 _CURRENCY = {
     "$": "USD", "us$": "USD", "usd": "USD", "dollar": "USD", "dollars": "USD", "€": "EUR", "eur": "EUR", "euro": "EUR",
     "euros": "EUR", "£": "GBP", "gbp": "GBP", "pound": "GBP", "pounds": "GBP", "¥": "JPY", "jpy": "JPY", "yen": "JPY",
     "chf": "CHF", "francs": "CHF", "inr": "INR", "₹": "INR",
 }  # fmt: skip
-_FAMILIES: dict[str, tuple[str, float]] = {}
-for _base, _family in (
-    ("second", "second=1 sekunde=1 sec=1 s=1 minute=60 min=60 minuten=60 hour=3600 hr=3600 h=3600 stunde=3600 day=86400 tag=86400 "
-               "tagen=86400 week=604800 woche=604800 fortnight=1209600"),
-    ("month", "month=1 monat=1 quarter=3 year=12 yr=12 jahr=12 decade=120 century=1200"),
-    ("metre", "metre=1 meter=1 m=1 km=1000 kilometre=1000 kilometer=1000 cm=.01 centimeter=.01 mm=.001 mile=1609.344 foot=.3048 "
-              "feet=.3048 ft=.3048 inch=.0254 inche=.0254 yard=.9144"),
-    ("gram", "gram=1 g=1 kg=1000 kilogram=1000 mg=.001 milligram=.001 tonne=1e6 pound=453.592 lb=453.592 ounce=28.35 oz=28.35"),
-    ("byte", "byte=1 kb=1e3 kilobyte=1e3 mb=1e6 megabyte=1e6 gb=1e9 gigabyte=1e9 tb=1e12 terabyte=1e12"),
-    ("degree", "degree=1 °c=1 °f=1 °=1 celsius=1"),
-    ("person", "people=1 person=1 employee=1 teammate=1 user=1 patient=1 resident=1"),
-):  # fmt: skip
-    for _entry in _family.split():
-        _name, _, _size = _entry.partition("=")
-        _FAMILIES[_name] = (_base, float(_size))
+_FAMILIES = {
+    name: (base, float(size))
+    for base, family in (
+        (
+            "second",
+            "second=1 sekunde=1 sec=1 s=1 minute=60 min=60 minuten=60 hour=3600 hr=3600 h=3600 stunde=3600 day=86400 "
+            "tag=86400 tagen=86400 week=604800 woche=604800 fortnight=1209600",
+        ),
+        ("month", "month=1 monat=1 quarter=3 year=12 yr=12 jahr=12 decade=120 century=1200"),
+        (
+            "metre",
+            "metre=1 meter=1 m=1 km=1000 kilometre=1000 kilometer=1000 cm=.01 centimeter=.01 mm=.001 mile=1609.344 "
+            "foot=.3048 feet=.3048 ft=.3048 inch=.0254 inche=.0254 yard=.9144",
+        ),
+        (
+            "gram",
+            "gram=1 g=1 kg=1000 kilogram=1000 mg=.001 milligram=.001 tonne=1e6 pound=453.592 lb=453.592 ounce=28.35 "
+            "oz=28.35",
+        ),
+        ("byte", "byte=1 kb=1e3 kilobyte=1e3 mb=1e6 megabyte=1e6 gb=1e9 gigabyte=1e9 tb=1e12 terabyte=1e12"),
+        ("degree", "degree=1 °c=1 °f=1 °=1 celsius=1"),
+        ("person", "people=1 person=1 employee=1 teammate=1 user=1 patient=1 resident=1"),
+    )
+    for name, size in (entry.split("=") for entry in family.split())
+}
+"""Unit → its family's base and how many of it one is. Metric and avoirdupois definitions."""
 _NUMBER = re.compile(
-    rf"(?P<before>(?:us)?[$€£¥₹]|\b(?:usd|eur|gbp|chf|jpy|inr)\b)?\s{{0,1}}(?<![\w.,])(?<![A-Za-z]-)(?P<sign>[-−–](?=\d))?"
+    rf"(?P<before>(?:us)?[$€£¥₹]|\b(?:usd|eur|gbp|chf|jpy|"
+    rf"inr)\b)?\s{{0,1}}(?<![\w.,])(?<![A-Za-z]-)(?P<sign>[-−–](?=\d))?"
     rf"(?:(?P<figure>{_FIGURE})|(?P<word>\b{_WORD}(?:[- ]{_WORD})?\b))(?P<ordinal>(?:st|nd|rd|th)\b)?"
     rf"(?:[ -]?(?P<scale>{_SCALE}))?",
     re.I,
 )
 _UNIT = re.compile(
-    r"[ \u00a0-]?(?:(?P<percent>%|per ?cent\b|percentage points?\b|prozent\b)|(?P<money>[€£$¥])|(?P<unit>°?[^\W\d_]+|°))",
+    r"[ \u00a0-]?(?:(?P<percent>%|per ?cent\b|percentage points?\b|prozent\b)|(?P<money>[€£$¥])|"
+    r"(?P<unit>°?[^\W\d_]+|°))",
     re.I,
 )
+_GROUPED = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _SKIPPED = frozenset("business working calendar consecutive full more additional further paid square whole".split())
 
 
 def values(text: str) -> list[Value]:
-    """Every number and date of `text` in order. A year alone is a date; a list marker or an identifier's digits are not numbers."""
+    """Every number and date of `text` in order. A year alone is a date; digits of an identifier are no number."""
     found: list[Value] = []
     taken: list[tuple[int, int]] = []
     for pattern, swapped in _DATES:
@@ -159,7 +185,7 @@ def agree(claim: Value, other: Value) -> bool:
     if isinstance(claim, Number) and isinstance(other, Number):
         if claim.unit and other.unit and claim.unit != other.unit:
             return False
-        if _equal(claim.amount, other.amount):
+        if any(_equal(mine, theirs) for mine in _sizes(claim) for theirs in _sizes(other)):
             return True
         if _equal(claim.plain, other.plain):
             return claim.plain != claim.amount and other.plain == other.amount and other.unit in ("", claim.unit)
@@ -173,6 +199,10 @@ def agree(claim: Value, other: Value) -> bool:
 
 def _equal(a: float, b: float) -> bool:
     return abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1.0)
+
+
+def _sizes(number: Number) -> list[float]:
+    return [number.amount, number.amount * 1000] if number.grouped else [number.amount]
 
 
 def _readings(date: Date) -> list[tuple[int, int, int]]:
@@ -199,9 +229,9 @@ def _numbers(text: str) -> Iterator[Value]:
         if plain is None or (match.end() < len(text) and text[match.end()] == "_"):
             continue
         after = _UNIT.match(text, match.end())
-        if match.group("figure") and after and after.group("unit") and after.start("unit") == match.end():
-            if after.group("unit").casefold() not in _FAMILIES:
-                continue  # "3a", "2xlarge": an identifier
+        joined = after.group("unit") if after and after.start("unit") == match.end() else ""
+        if match.group("figure") and joined and joined.casefold() not in _FAMILIES:
+            continue  # "3a", "2xlarge": an identifier
         if match.group("sign"):
             plain = -plain
         amount = plain * _SCALES[match.group("scale").casefold().rstrip(".")] if match.group("scale") else plain
@@ -216,7 +246,7 @@ def _numbers(text: str) -> Iterator[Value]:
         start = (
             match.start("before") if match.group("before") else match.start("figure") if figure else match.start("word")
         )
-        yield Number(start, end, amount * factor, plain, unit, digits)
+        yield Number(start, end, amount * factor, plain, unit, digits, bool(_GROUPED.fullmatch(figure)))
 
 
 def _plain(match: re.Match[str]) -> tuple[float | None, int]:

@@ -11,10 +11,10 @@ from math import log
 
 from knowhow.answer.values import agree, values
 from knowhow.ports import Verifier
-from knowhow.store.analyze import query_terms, terms
+from knowhow.store.analyze import STOP_WORDS, query_terms, terms
 from knowhow.types import Support
 
-COVERAGE = 0.6
+COVERAGE = 0.5
 """Share of the claim's words, by rarity, that the range must hold. Chosen in docs/answers.md."""
 ENTAILED = 0.5
 """Probability from which a verifier's word counts as support."""
@@ -106,7 +106,7 @@ def probabilities(verifier: Verifier | None, pairs: Sequence[tuple[str, str]]) -
 
 def claim_terms(claim: str) -> list[str]:
     """The terms of a claim that its evidence must hold; figures are left to `missing_values`."""
-    return [term for term in query_terms(claim) if not term.replace(".", "").isdigit() and term not in _SPEECH]
+    return [term for term in query_terms(claim) if term not in _SPEECH and not term.replace(".", "").isdigit()]
 
 
 def missing_values(claim: str, evidence: str) -> list[str]:
@@ -155,7 +155,7 @@ def opposed(claim: str, evidence: str) -> list[str]:
     """Reasons why `evidence` says the opposite: one of the two negates what the other states, or an opposite word."""
     reasons = []
     mine, theirs = _negated(claim), _negated(evidence)
-    in_evidence, in_claim = set(query_terms(evidence)), set(query_terms(claim))
+    in_evidence, in_claim = frozenset(query_terms(evidence)), frozenset(query_terms(claim))
     if mine and mine <= in_evidence and not mine & theirs:
         reasons.append("it negates what the range states")
     if theirs and theirs <= in_claim and not mine & theirs:
@@ -183,7 +183,7 @@ def _negated(text: str) -> set[str]:
     return scope
 
 
-def _spell(found: set[str], text: str) -> str:
+def _spell(found: frozenset[str], text: str) -> str:
     return next((word for word in _words(text) if found & set(terms(word))), next(iter(found)))
 
 
@@ -202,13 +202,18 @@ _BREAK = re.compile(r"[.!?;:]\s|\n|[,;:]\s")
 _IDENTIFIER = re.compile(r"\w_\w|[^\W\d_]\d|\d[^\W\d_]{2,}\d|[a-z][A-Z]|^[A-Z]{2,}[A-Z0-9]*$|\w@\w")
 _GERMAN = re.compile(r"\b(?:der|die|das|und|ist|nicht|ein|eine|für|mit|auf|werden|wird|sind|den|dem|des|zu)\b")
 _NEGATION = re.compile(
-    r"\b(?:not|no|never|cannot|without|neither|nor|none|nobody|nothing|unable|fail(?:s|ed)? to|lacks?|nicht|kein\w*|nie|niemals|ohne|"
+    r"\b(?:not|no|never|cannot|without|neither|nor|none|nobody|nothing|unable|fail(?:s|ed)? to|lacks?|nicht|"
+    r"kein\w*|nie|niemals|ohne|"
     r"pas|jamais|sans|nunca|sin)\b|n[’']t\b",
     re.I,
 )
-_SPEECH = frozenset(terms(
-    "document documents passage passages text according source sources context provided stated states states that mentions mentioned says "
-    "information answer question following based cannot without neither none never unable however therefore additionally furthermore also overall example include includes including"
+_SPEECH = frozenset(terms(" ".join(STOP_WORDS)) + terms(
+    "document documents passage passages text according source sources context provided stated states states "
+    "that mentions mentioned says "
+    "information answer question following based cannot without neither none never unable yes might likely "
+    "generally typically usually often particularly specifically important note "
+        "various several consider case main however therefore additionally furthermore also overall example "
+        "include includes including"
 ))  # fmt: skip
 _PLAIN = frozenset(
     terms("yes no the a an i it he she they we you this that these those in on at for and or but however if when as")
@@ -216,18 +221,27 @@ _PLAIN = frozenset(
 _OPPOSITES = tuple(
     (frozenset(terms(a)), frozenset(terms(b)))
     for a, b in (
-        ("increase increased increases increasing raise raises rises rise", "decrease decreased decreases decreasing reduce reduces reduced "
-         "lowers fall falls decline declines declined"),
+        ("increase increasing raise rise", "decrease decreasing reduce reduced lower fall decline declined"),
         ("higher greater more larger", "lower fewer less smaller"),
         ("allowed permitted may", "prohibited forbidden disallowed banned"),
-        ("include included includes", "exclude excluded excludes"),
-        ("accept accepted accepts", "reject rejected rejects"),
-        ("enable enabled enables", "disable disabled disables"),
-        ("promote promotes promoted activate activates activated induce induces induced stimulate stimulates",
-         "inhibit inhibits inhibited suppress suppresses suppressed prevent prevents block blocks blocked impair impairs impaired"),
-        ("present", "absent"), ("mandatory required compulsory", "optional voluntary"), ("before", "after"), ("minimum", "maximum"),
-        ("improve improved improves", "worsen worsened worsens"), ("win won", "lose lost"), ("open opened opens", "closed closes close"),
-        ("positive positively", "negative negatively"), ("upregulate upregulated upregulation", "downregulate downregulated downregulation"),
-        ("gain gains gained", "loss losses lost"), ("free", "paid"), ("refundable", "nonrefundable non-refundable"),
+        ("include included", "exclude excluded"),
+        ("accept accepted", "reject rejected"),
+        ("enable enabled", "disable disabled"),
+        (
+            "promote promoted activate activated induce induced stimulate stimulated",
+            "inhibit inhibited suppress suppressed prevent prevented block blocked impair impaired",
+        ),
+        ("present", "absent"),
+        ("mandatory required compulsory", "optional voluntary"),
+        ("before", "after"),
+        ("minimum", "maximum"),
+        ("improve improved", "worsen worsened"),
+        ("win won", "lose lost"),
+        ("open opened", "close closed"),
+        ("positive positively", "negative negatively"),
+        ("upregulate upregulated upregulation", "downregulate downregulated downregulation"),
+        ("gain gained", "loss lost"),
+        ("free", "paid"),
+        ("refundable", "nonrefundable"),
     )
-)  # fmt: skip
+)
