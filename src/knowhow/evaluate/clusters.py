@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 
 DRAWS = 2000
 """Bootstrap resamples; the ends of a 95% interval then move by about 1/15 of its width between seeds."""
+NOISE = 1e-8
+"""Standard errors below this come from rounding, not from the data."""
 _CELLS = 4_000_000
 """Numbers held at once while resampling, so that memory does not grow with the number of groups."""
 
@@ -48,13 +50,14 @@ class Clusters:
 
     @property
     def error(self) -> float:
-        """Standard error of the mean as a ratio of group totals, linearised; needs two groups.
+        """Standard error of the mean as a ratio of group totals, linearised; 0 where all are alike. Needs two groups.
 
         √(G/(G−1) Σ(sum − mean·size)²) / Σ size (Cochran, Sampling Techniques, 3rd ed., section 6.4 and 9A.1).
         """
         rest = self.sums - self.mean * self.sizes
         groups = self.groups
-        return sqrt(groups / (groups - 1) * float(self.counts @ rest**2)) / self.n
+        error = sqrt(groups / (groups - 1) * float(self.counts @ rest**2)) / self.n
+        return error if error > NOISE else 0.0
 
     def with_one_up_and_one_down(self) -> Clusters:
         """Two groups of average size more, one with a sum of +1 and one with −1.

@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 
-from knowhow.evaluate.clusters import Clusters, cluster, normal_quantile, t_quantile
+from knowhow.evaluate.clusters import NOISE, Clusters, cluster, normal_quantile, t_quantile
 from knowhow.types import Estimate
 
 MIN_GROUPS = 10
@@ -60,7 +60,7 @@ def _mixed(clusters: Clusters) -> bool:
 def _percentile_t(clusters: Clusters, seed: int) -> tuple[float, float]:
     """Bootstrap of (mean* − mean) / error* (Efron & Tibshirani, An Introduction to the Bootstrap, section 12.5)."""
     means, errors = clusters.resample(seed)
-    sound = errors > 1e-12
+    sound = errors > NOISE
     low, high = np.quantile((means[sound] - clusters.mean) / errors[sound], [_TAIL, 1 - _TAIL])
     return clusters.mean - high * clusters.error, clusters.mean - low * clusters.error
 

@@ -39,8 +39,12 @@ def every_draw(rows: Sequence[Row]) -> dict[Check, Estimate]:
 
 
 def measures(rows: Sequence[Row]) -> dict[str, Estimate]:
-    """`check.measure` → mean of a graded number over the rows that have it. Counts of style are no such numbers."""
-    values: dict[str, list[tuple[float, str]]] = {}
+    """`check.measure` → mean of a graded number over the rows that have it. Counts of style are no such numbers.
+
+    `abstention.precision` is the share of declines that were right, `abstention.recall` the share of what should
+    be declined that was.
+    """
+    values = _declines(rows)
     for row in rows:
         for check, verdict in row.verdicts.items():
             if check is Check.STYLE:
@@ -51,6 +55,20 @@ def measures(rows: Sequence[Row]) -> dict[str, Estimate]:
         name: estimate([value for value, _ in seen], [group for _, group in seen], unmeasured=len(rows) - len(seen))
         for name, seen in sorted(values.items())
     }
+
+
+def _declines(rows: Sequence[Row]) -> dict[str, list[tuple[float, str]]]:
+    values: dict[str, list[tuple[float, str]]] = {}
+    for row in rows:
+        outcome = row.verdicts[Check.ABSTENTION].outcome
+        if outcome is Outcome.UNMEASURED:
+            continue
+        right = outcome is Outcome.PASS
+        if row.abstained:
+            values.setdefault("abstention.precision", []).append((float(right), row.group))
+        if row.abstained is right:  # it should have declined
+            values.setdefault("abstention.recall", []).append((float(right), row.group))
+    return values
 
 
 def spent(rows: Sequence[Row]) -> Usage:
