@@ -179,6 +179,23 @@ def test_metadata_and_title() -> None:
     assert program.title == "scan-07"
 
 
+def test_glyph_numbers_without_letters_are_read_by_their_usual_order() -> None:
+    words = "This agreement forms a part of the terms of service between both parties and is binding on each of them."
+    codes = "".join(f"{ord(c) - 29:04x}" for c in words[:-1]) + "00b4"
+    objects = (
+        "60 0 obj <</Type/Font/Subtype/Type0/BaseFont/Nameless/Encoding/Identity-H"
+        "/DescendantFonts[61 0 R]>> endobj\n"
+        "61 0 obj <</Type/Font/Subtype/CIDFontType2/BaseFont/Nameless/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)"
+        "/Supplement 0>>/DW 500/FontDescriptor 62 0 R>> endobj\n"
+        "62 0 obj <</Type/FontDescriptor/FontName/Nameless/Flags 4/FontBBox[0 0 500 700]/Ascent 700/Descent 0"
+        "/CapHeight 700/ItalicAngle 0/StemV 80>> endobj\n"
+    )
+    data = pdf([[f"BT /F4 10 Tf 20 700 Td <{codes}> Tj ET"]], objects=objects)
+    extract = read_bytes("a.pdf", data.replace(b"/F3 5 0 R", b"/F3 5 0 R/F4 60 0 R"))
+    assert extract.text == words[:-1] + "”"
+    assert any("without letters" in w for w in extract.warnings)
+
+
 def test_pages_without_text_have_their_reason() -> None:
     with pytest.raises(UnreadableFile) as caught:
         read_bytes("a.pdf", pdf([["0 0 100 100 re f"]]))

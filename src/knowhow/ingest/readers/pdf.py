@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.draft import Draft, row_line, squeeze
-from knowhow.ingest.readers.pdf_chars import SOFT_HYPHEN, Box, Fragment, PageText, has_images, page_text, untwist
+from knowhow.ingest.readers.pdf_chars import (
+    SOFT_HYPHEN,
+    Box,
+    Fragment,
+    PageText,
+    glyph_shift,
+    has_images,
+    page_text,
+    untwist,
+)
 from knowhow.ingest.readers.pdf_furniture import find_furniture
 from knowhow.ingest.readers.pdf_headings import Headings
 from knowhow.ingest.readers.pdf_hidden import drop_hidden
@@ -67,7 +76,7 @@ def boxes(path: Path, page: int, quote: str) -> list[Box]:
     try:
         if not 1 <= page <= len(pdf):
             return []
-        found = page_text(pdf[page - 1], boxes=True)
+        found = page_text(pdf[page - 1], shift=glyph_shift(pdf), boxes=True)
         ordered = [f for block in blocks(found.fragments) for line in block.lines for f in line]
     finally:
         pdf.close()
@@ -141,13 +150,14 @@ def _pages(draft: Draft, pdf: PdfDocument) -> list[PageText]:
 
     if len(pdf) > _MAX_PAGES:
         raise UnreadableFile(ReadProblem.TOO_LARGE, f"{len(pdf):,} pages, over {_MAX_PAGES:,}; split the file")
+    shift = glyph_shift(pdf)
     pages: list[PageText] = []
     hidden: list[list[Fragment]] = []
     broken = scans = 0
     for index in range(len(pdf)):
         try:
             page = pdf[index]
-            found = page_text(page)
+            found = page_text(page, shift=shift)
             scans += not found.characters and has_images(page)
             hidden.append(drop_hidden(page, found))
             page.close()
@@ -163,6 +173,8 @@ def _pages(draft: Draft, pdf: PdfDocument) -> list[PageText]:
         raise UnreadableFile(ReadProblem.NO_TEXT, f"{len(pages)} pages without a text layer: {_OCR}")
     if unmapped > _GARBLED * characters:
         raise UnreadableFile(ReadProblem.NO_TEXT, f"the fonts do not say which letters they draw: {_OCR}")
+    if shift:
+        draft.warn("a font without letters was read by its usual order; check what matters against the page")
     if scans:
         draft.warn(f"{scans} of {len(pages)} pages have no text layer: pip install 'knowhow-ai[ocr]' reads those")
     if broken:

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfPage
+    from pypdfium2 import PdfDocument, PdfPage
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in points from the upper left corner of the page as it is shown."""
@@ -22,6 +22,21 @@ WIDE_GAP = 1.15
 """Gap between characters, in font sizes, that parts cells; justified prose stays under one."""
 PALE = 235
 """Of 255: a shade from which nothing can be read on white paper."""
+_SHIFT = 29
+_GLYPHS = {
+    135: 0x2022,
+    171: 0x2026,
+    172: 32,
+    177: 0x2013,
+    178: 0x2014,
+    179: 0x201C,
+    180: 0x201D,
+    181: 0x2018,
+    182: 0x2019,
+}
+"""Punctuation beyond ASCII in the standard order of Macintosh glyphs (Apple TrueType Reference, 'post' table)."""
+_SAMPLE = 5
+"""Pages from which the shift is told."""
 _BLANKS = {0, 9, 10, 13, 32, 160}
 _SYMBOL = re.compile("[\x80-\x9f\uf000-\uf0ff](?: |$)")
 """A symbol font's bullet."""
@@ -67,11 +82,35 @@ class PageText:
     characters: int = 0
     unmapped: int = 0
     tiny: int = 0
-    images: bool = False
 
 
-def page_text(page: PdfPage, *, boxes: bool = False) -> PageText:
-    """Fragments of one page; coordinates as the page is shown, rotation undone."""
+def glyph_shift(pdf: PdfDocument) -> int:
+    """What to add to the codes of fonts that do not say which letters they draw; 0 to leave them.
+
+    Such text comes out as glyph numbers. TrueType fonts mostly begin with .notdef, .null, a return and then ASCII
+    from the blank on, so glyph 3 is the blank and 29 turns numbers into letters. Believed only where the result has
+    the blanks and vowels of a written language.
+    """
+    from pypdfium2 import raw
+
+    letters: list[str] = []
+    for index in range(min(len(pdf), _SAMPLE)):
+        textpage = pdf[index].get_textpage()
+        handle = textpage.raw
+        for i in range(raw.FPDFText_CountChars(handle)):
+            if raw.FPDFText_HasUnicodeMapError(handle, i) == 1:
+                code = raw.FPDFText_GetUnicode(handle, i)
+                letters.append(chr(code + _SHIFT).lower() if 3 <= code < 98 else "?")
+        textpage.close()
+    vowels = sum(c in "aeiouy" for c in letters)
+    blanks = letters.count(" ")
+    words = sum(c.isalpha() for c in letters)
+    plausible = len(letters) >= 50 and blanks * 12 >= len(letters) and 0.25 <= vowels / max(1, words) <= 0.55
+    return _SHIFT if plausible else 0
+
+
+def page_text(page: PdfPage, *, shift: int = 0, boxes: bool = False) -> PageText:
+    """Fragments of one page; coordinates as the page is shown, rotation undone. `shift` as `glyph_shift` says."""
     from pypdfium2 import raw
 
     left, bottom, right, top = page.get_bbox()
@@ -86,7 +125,9 @@ def page_text(page: PdfPage, *, boxes: bool = False) -> PageText:
     pointer = ctypes.byref(rect)
     for i in range(raw.FPDFText_CountChars(handle)):
         code = raw.FPDFText_GetUnicode(handle, i)
-        if code in (0, 10, 13, 0xFFFE, 0xFFFF):
+        if shift and raw.FPDFText_HasUnicodeMapError(handle, i) == 1:
+            code = _GLYPHS.get(code, code + shift if code < 98 else code)
+        elif code in (0, 10, 13, 0xFFFE, 0xFFFF):
             gather.end()
             continue
         if not raw.FPDFText_GetLooseCharBox(handle, i, pointer):
