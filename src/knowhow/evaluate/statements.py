@@ -37,7 +37,7 @@ _QUALIFIERS = {"business", "working", "calendar", "consecutive"}
 _SPELT_OUT = {"person", "degree"}
 """Unit families whose members are not the same thing: users are no patients, and °C is not °F."""
 _SHORT = {"celsius": "c", "fahrenheit": "f"}
-_NEGATORS = {"not", "never", "neither", "nor", "without", "non", "instead"}
+_NEGATORS = {"not", "never", "neither", "nor", "non", "instead"}
 _LINKS = set("be is are was were been being within for in at by on of to about exactly as have has longer".split())
 """Words that may stand between a negation and what it negates: "not within 30 days", "no longer 30 days"."""
 
@@ -106,6 +106,8 @@ def _denied(held: Sequence[Token], at: int) -> bool:
 @lru_cache(maxsize=8192)
 def _tokens(text: str) -> tuple[Token, ...]:
     tokens = list(_read(in_digits(text.replace("’", "'"))))
+    if tokens:
+        tokens[0] = replace(tokens[0], opens=True)
     plain = tuple(token for i, token in enumerate(tokens) if not _is_article(tokens, i) and not _is_degree(tokens, i))
     return tuple(_lowered(token) for token in plain or tokens)
 
@@ -115,7 +117,7 @@ def _read(text: str) -> Iterator[Token]:
     at = 0
     for value in values(text):
         yield from _words(text, at, value.start)
-        opens = value.start == 0 or bool(_CLAUSE.search(text[_last_word_end(text, at, value.start) : value.start]))
+        opens = bool(_CLAUSE.search(text[_last_word_end(text, at, value.start) : value.start]))
         figure = text[value.start : value.end]
         if isinstance(value, Number) and value.unit in _SPELT_OUT:
             yield Token(Number(value.start, value.end, value.amount, value.amount, "", value.digits), opens)
@@ -135,7 +137,7 @@ def _qualified(value: Number | Date, figure: str) -> Number | Date:
 def _words(text: str, start: int, end: int) -> Iterator[Token]:
     last = start
     for match in _WORD.finditer(text, start, end):
-        opens = match.start() == 0 or bool(_CLAUSE.search(text[last : match.start()]))
+        opens = bool(_CLAUSE.search(text[last : match.start()]))
         yield Token(match.group(), opens)
         last = match.end()
 
