@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import apsw
 
-from knowhow.errors import ConfigProblem, KnowhowError
+from knowhow.errors import ConfigProblem, KnowhowError, UsageProblem
 
 BUSY_SECONDS = 30
 """How long a writer waits for another process's transaction; merges hold the lock for about a second."""
@@ -34,7 +35,7 @@ STATE = Format("state", 0x4B6E6F73)
 
 
 class Database:
-    """Connections to one file. Thread-safe; usable after a fork (the child opens its own connections).
+    """Connections to one file. Thread-safe, but not to be used across a fork.
 
     Nothing else may open the file in this process: closing any other handle to it drops SQLite's POSIX locks.
     """
@@ -46,20 +47,23 @@ class Database:
         self._local = threading.local()
         self._open: list[apsw.Connection] = []
         self._lock = threading.Lock()
+        self._process = os.getpid()
+        _check_not_forked(_opened)
+        _opened.add(self)
         with self._translated():
             self._migrate(self.connection())
 
     def connection(self) -> apsw.Connection:
         """This thread's connection."""
-        held = getattr(self._local, "held", None)
-        if held is not None and held[0] == os.getpid():
-            connection: apsw.Connection = held[1]
-            return connection
+        held: apsw.Connection | None = getattr(self._local, "held", None)
+        _check_not_forked((self,))
+        if held is not None:
+            return held
         connection = apsw.Connection(self.path)
-        connection.set_busy_timeout(BUSY_SECONDS * 1000)
+        connection.set_busy_timeout(int(BUSY_SECONDS * 1000))
         connection.execute(f"pragma mmap_size={_MAPPED}; pragma cache_size=-16384; pragma temp_store=memory")
         connection.execute("pragma synchronous=full; pragma foreign_keys=off")
-        self._local.held = (os.getpid(), connection)
+        self._local.held = connection
         with self._lock:
             self._open.append(connection)
         return connection
@@ -117,6 +121,7 @@ class Database:
             self._local = threading.local()
         for connection in held:
             connection.close()
+        _opened.discard(self)
 
     def _migrate(self, connection: apsw.Connection) -> None:
         scripts = _migrations(self._form.folder)
@@ -155,6 +160,19 @@ class Database:
             raise _explain(error, doing or self.path) from error
         except OSError as error:
             raise ConfigProblem(f"{doing or self.path}: {error.strerror or error}") from error
+
+
+_opened: WeakSet[Database] = WeakSet()
+
+
+def _check_not_forked(databases: Iterable[Database]) -> None:
+    """SQLite in a forked child believes it holds its parent's locks, and would write without any."""
+    for database in databases:
+        if database._process != os.getpid():
+            raise UsageProblem(
+                f"{database.path} was opened before this process was forked and cannot be used in it: "
+                "start worker processes with the method 'spawn', or fork before the workspace is opened"
+            )
 
 
 def fetch(connection: apsw.Connection, sql: str, values: apsw.Bindings | None = None) -> list[Any]:
