@@ -185,8 +185,8 @@ def test_glyph_numbers_without_letters_are_read_by_their_usual_order() -> None:
     objects = (
         "60 0 obj <</Type/Font/Subtype/Type0/BaseFont/Nameless/Encoding/Identity-H"
         "/DescendantFonts[61 0 R]>> endobj\n"
-        "61 0 obj <</Type/Font/Subtype/CIDFontType2/BaseFont/Nameless/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)"
-        "/Supplement 0>>/DW 500/FontDescriptor 62 0 R>> endobj\n"
+        "61 0 obj <</Type/Font/Subtype/CIDFontType2/BaseFont/Nameless/CIDSystemInfo<</Registry(Adobe)"
+        "/Ordering(Identity)/Supplement 0>>/DW 500/FontDescriptor 62 0 R>> endobj\n"
         "62 0 obj <</Type/FontDescriptor/FontName/Nameless/Flags 4/FontBBox[0 0 500 700]/Ascent 700/Descent 0"
         "/CapHeight 700/ItalicAngle 0/StemV 80>> endobj\n"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers import read_bytes
-from knowhow.types import Extract, Place
+from knowhow.types import Document, Extract, Place
 
 
 def span_of(extract: Extract, words: str) -> tuple[str, Place, str, str]:
@@ -151,6 +151,14 @@ def test_delimited_rows_keep_row_numbers_and_header(delimiter: str) -> None:
     assert (place.row, kind, header) == (5, "table", "Item | Days")
 
 
+def test_every_line_of_a_long_table_knows_its_row() -> None:
+    extract = read_bytes("a.csv", ("Item,Days\n" + "".join(f"item {i},{i}\n" for i in range(2, 300))).encode())
+    document = Document(uri="a", text=extract.text, spans=extract.spans)
+    for row in (2, 64, 65, 66, 200, 299):
+        assert document.place_at(extract.text.index(f"item {row} |")).row == row
+    assert {span.header for span in extract.spans} == {"Item | Days"}
+
+
 CODE = '''"""Doc."""
 import os
 
@@ -175,6 +183,8 @@ def test_python_is_cut_at_definitions() -> None:
     assert span_of(extract, "return 2")[1].symbol == "Shop.price"
     assert span_of(extract, "CONSTANT")[1] == Place(symbol="", line=15)
     assert all(span.kind == "code" for span in extract.spans)
+    document = Document(uri="a", text=extract.text, spans=extract.spans)
+    assert document.place_at(extract.text.index("return 2")).line == 13
 
 
 def test_other_languages_by_their_definitions() -> None:

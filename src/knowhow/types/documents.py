@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -23,7 +23,7 @@ class Place:
     """Heading path from the outermost heading inwards."""
     sheet: str = ""
     row: int | None = None
-    """First row of a table stretch, counted from 1 as the spreadsheet does."""
+    """Row, counted from 1 as the spreadsheet does; of a stretch the first, and every line of it is one row."""
     slide: int | None = None
     symbol: str = ""
     """Function or class for source code, dotted path for JSON."""
@@ -103,9 +103,16 @@ class Document:
     valid_to: float | None = None
 
     def place_at(self, offset: int) -> Place:
-        """The place of the character at `offset`."""
+        """The place of the character at `offset`; inside a stretch of rows or code, the row or line it is in."""
         i = bisect_right(self.spans, offset, key=lambda span: span.start) - 1
-        return self.spans[i].place if i >= 0 else Place()
+        if i < 0:
+            return Place()
+        span = self.spans[i]
+        if span.place.row is not None:
+            return replace(span.place, row=span.place.row + self.text.count("\n", span.start, offset))
+        if span.place.line is not None and span.kind == "code":
+            return replace(span.place, line=span.place.line + self.text.count("\n", span.start, offset))
+        return span.place
 
 
 class DocumentState(StrEnum):

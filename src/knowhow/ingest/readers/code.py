@@ -36,6 +36,8 @@ _DEFINITION = re.compile(
     r")",
     re.I,
 )
+_STRETCH = 200
+"""Lines a span may hold, so that the line of a character is found by counting few lines."""
 _LONG = 200
 """Longer lines are minified or data, and would let the pattern backtrack."""
 _NOT_CALLS = set("if for while switch return else catch do try new throw case elif sizeof await yield delete".split())
@@ -77,9 +79,10 @@ def _add(draft: Draft, lines: list[str], start: int, end: int, symbol: str) -> N
         start += 1
     while end > start and not lines[end - 2].strip():
         end -= 1
-    if start < end:
-        draft.place = replace(draft.place, symbol=symbol, line=start)
-        draft.add("\n".join(lines[start - 1 : end - 1]), "code")
+    for first in range(start, end, _STRETCH):
+        last = min(first + _STRETCH, end)
+        draft.place = replace(draft.place, symbol=symbol, line=first)
+        draft.add("\n".join(lines[first - 1 : last - 1]), "code", gap="\n\n" if last == end else "\n")
 
 
 def _python(text: str, lines: list[str]) -> list[_Definition]:

@@ -120,10 +120,10 @@ class Draft:
         if title:
             self.headings.append((level, title))
 
-    def table(self, rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -> None:
+    def table(self, rows: Sequence[Sequence[str]], header: Sequence[str] | None = None, *, gap: str = "\n\n") -> None:
         """Appends a table, one row a line; `header` are the cells that a passage from the middle keeps."""
         lines = [row_line(row) for row in rows]
-        self.add("\n".join(lines), "table", header=clean(row_line(header))[0] if header else "")
+        self.add("\n".join(lines), "table", header=clean(row_line(header))[0] if header else "", gap=gap)
 
     def meta(self, key: str, value: MetaValue | None) -> None:
         """Records a metadata value unless it is empty; the first one given for a key stays."""

@@ -11,6 +11,8 @@ from knowhow.ingest.readers.draft import Draft, row_line, squeeze
 _NUMERIC = re.compile(r"[\s$€£¥%()+\-−.,:/\dTZeE]*\d[\s$€£¥%()+\-−.,:/\dTZeE]*$")
 _YEAR = re.compile(r"(?:19|20)\d\d$")
 _MAX_HEADER_CELL = 120
+_STRETCH = 64
+"""Rows a span may hold, so that the row of a character is found by counting few lines."""
 
 Grid = Sequence[Sequence[str]]
 
@@ -50,7 +52,9 @@ def _add_stretch(draft: Draft, rows: Grid, number: int, carried: Sequence[str] |
     if max(len(_filled(row)) for row in body) == 1 and header is None:
         draft.add("\n".join(row_line(row).strip(" |") for row in body))
         return carried
-    draft.table(body, header)
+    for start in range(0, len(body), _STRETCH):
+        draft.place = replace(draft.place, row=number + at + start)
+        draft.table(body[start : start + _STRETCH], header, gap="\n" if start + _STRETCH < len(body) else "\n\n")
     return header
 
 
