@@ -11,7 +11,7 @@ from knowhow.types import Fate, Filter, Passage
 
 _SHINGLE = 3
 """Terms in a row that are compared."""
-_TELLING = 30
+_TELLING = 20
 """Terms from which a text speaks for itself; a shorter one ("Not applicable.") is another one under another title."""
 _LONGEST = 3000
 """Characters a merged stretch may reach, about three passages: more would let one document fill the context."""

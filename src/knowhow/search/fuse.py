@@ -38,7 +38,7 @@ def phrases(question: Sequence[str], passages: Sequence[Sequence[str]], weight: 
     for row, passage in zip(held, passages, strict=True):
         found = set(_phrases(passage))
         row[:] = [phrase in found for phrase in wanted]
-    rarity = np.log(len(passages) / np.maximum(held.sum(axis=0), 1.0))
+    rarity = np.log(max(len(passages), 1) / np.maximum(held.sum(axis=0), 1.0))
     bonus: Floats = ((1.0 - weight) * PHRASE * held @ rarity).astype(np.float32)
     return bonus
 
