@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import zipfile
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -90,7 +92,6 @@ def test_files_with_flipped_and_missing_bytes_give_text_or_a_reason(name: str, d
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.text("ab1 |\n\t\"',;é", max_size=6), min_size=1, max_size=4), min_size=1, max_size=8))
 def test_every_row_of_a_table_is_one_line_at_its_number(rows: list[list[str]]) -> None:
-    import csv
 
     buffer = io.StringIO()
     csv.writer(buffer).writerows(rows)
@@ -152,3 +153,19 @@ def test_inputs_made_to_be_slow_end(name: str, data: bytes) -> None:
 
 def test_the_revision_is_a_number() -> None:
     assert READER_REVISION >= 1
+
+
+@pytest.mark.data
+def test_known_bad_files_are_named_by_their_reason(data: Path) -> None:
+    folder = data / "messy_docs"
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if row["probe"] in {"no-text-layer", "encrypted-needs-password", "empty"}
+        ]
+    assert len(rows) == 17
+    for row in rows:
+        with pytest.raises(UnreadableFile) as caught:
+            read_bytes(Path(row["path"]).name, (folder / row["path"]).read_bytes())
+        assert caught.value.reason.value == row["probe"], row["path"]
