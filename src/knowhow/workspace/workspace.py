@@ -181,7 +181,8 @@ class Workspace:
 
     def check(self, *, repair: bool = False) -> list[StoreCheck]:
         """Whether the databases are whole and embedder and model can be used; `repair` rebuilds what can be."""
-        found = list(self._parts.store.check(repair=repair))
+        whole = StoreCheck("corpus", True, "documents, passages, keyword index and vectors agree")
+        found = self._parts.store.check(repair=repair) or [whole]
         found.append(_usable("embedder", self.settings.embedder, self._parts.embedder))
         model = self.recipe().model
         found.append(_usable("model", model, lambda: self._parts.chat(model)))
