@@ -292,6 +292,14 @@ def test_html_keeps_what_a_person_reads() -> None:
     assert any("hidden" in warning for warning in extract.warnings)
 
 
+def test_html_tables_laid_out_with_spare_cells_are_plain_rows() -> None:
+    page = """<table><tr><td colspan=5>Sales</td></tr><tr><th>Item<th><th colspan=2>2026<th></tr>
+    <tr><td>Laptops<td><td>$<td>1,200<td></tr><tr><td>Phones<td><td>(<td>12<td>)</tr></table>"""
+    extract = read_bytes("a.html", page.encode())
+    assert extract.text == "Sales\n\nItem | 2026 | 2026\nLaptops |  | $1,200\nPhones |  | (12)"
+    assert extract.spans[1].header == "Item | 2026 | 2026"
+
+
 def test_a_page_that_is_all_navigation_is_kept() -> None:
     assert "Home" in read_bytes("a.html", b"<html><body><nav>Home, About, Contact</nav><p>x</p></body></html>").text
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.decode import decode
 from knowhow.ingest.readers.draft import Draft, raised, squeeze
-from knowhow.ingest.readers.tables import find_header
+from knowhow.ingest.readers.tables import add_table, compact
 from knowhow.ingest.readers.visible import Visibility
 from knowhow.types import Extract
 
@@ -234,14 +234,7 @@ class _Flow:
         if caption is not None:
             self.draft.add(inline_text(caption))
         rows, head = table_grid(table)
-        rows = [row for row in rows if any(cell.strip() for cell in row)]
-        if not rows:
-            return
-        if max(len(row) for row in rows) == 1:
-            for row in rows:
-                self.draft.add(row[0])
-            return
-        self.draft.table(rows, rows[0] if head else find_header(rows))
+        add_table(self.draft, compact(rows), marked=head)
 
 
 def inline_text(node: _Element) -> str:
@@ -299,6 +292,8 @@ def table_grid(table: _Element) -> tuple[list[list[str]], bool]:
             _take_pending(row, pending)
             text = inline_text(cell)
             across, down = _span(cell.get("colspan")), _span(cell.get("rowspan"))
+            if len(cells) == 1 and not row:
+                across = 1  # a title across the table
             for _ in range(across):
                 if down > 1:
                     pending[len(row)] = (down - 1, text)

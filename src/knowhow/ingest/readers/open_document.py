@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.archive import Archive, attr, local
 from knowhow.ingest.readers.draft import Draft, squeeze
-from knowhow.ingest.readers.tables import add_grid, find_header
+from knowhow.ingest.readers.tables import add_grid, add_table
 from knowhow.types import Extract
 
 if TYPE_CHECKING:
@@ -111,10 +111,7 @@ class _Reader:
             self.draft.headings, self.draft.place = [], replace(self.draft.place, sheet=attr(table, "name"), row=None)
             add_grid(self.draft, rows, 1)
             return
-        rows = [row for row in rows if any(cell.strip() for cell in row)]
-        if rows:
-            marked = any(local(node) == "table-header-rows" for node in table)
-            self.draft.table(rows, rows[0] if marked else find_header(rows))
+        add_table(self.draft, rows, marked=any(local(node) == "table-header-rows" for node in table))
 
 
 def text_of(paragraph: _Element) -> str:

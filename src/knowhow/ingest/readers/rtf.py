@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.draft import Draft
-from knowhow.ingest.readers.tables import find_header
+from knowhow.ingest.readers.tables import add_table
 from knowhow.types import Extract
 
 _INFO = re.compile(r"\{\\(title|author|subject)\s+([^{}\\]{1,500})\}")
@@ -47,7 +47,7 @@ def _add(draft: Draft, text: str) -> None:
             rows.append([cell.strip() for cell in line.rstrip().rstrip("|").split("|")])
             continue
         if rows:
-            draft.table(rows, find_header(rows))
+            add_table(draft, rows)
             rows = []
         if line.strip():
             draft.add(line.rstrip())

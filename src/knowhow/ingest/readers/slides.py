@@ -11,7 +11,7 @@ from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.archive import Archive, attr, core_properties, local
 from knowhow.ingest.readers.charts import add_chart
 from knowhow.ingest.readers.draft import Draft, squeeze
-from knowhow.ingest.readers.tables import find_header
+from knowhow.ingest.readers.tables import add_table
 from knowhow.types import Extract
 
 if TYPE_CHECKING:
@@ -131,9 +131,7 @@ class _Slide:
             return
         for node in shape.iter():
             if local(node) == "tbl":
-                rows = table_rows(node)
-                if rows:
-                    self.draft.table(rows, rows[0] if _first_row(node) else find_header(rows))
+                add_table(self.draft, table_rows(node), marked=_first_row(node))
                 return
             if local(node) == "chart" and attr(node, "id") in self.targets:
                 target = self.targets[attr(node, "id")][1]

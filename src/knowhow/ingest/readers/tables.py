@@ -11,6 +11,8 @@ from knowhow.ingest.readers.draft import Draft, row_line, squeeze
 _NUMERIC = re.compile(r"[\s$€£¥%()+\-−.,:/\dTZeE]*\d[\s$€£¥%()+\-−.,:/\dTZeE]*$")
 _YEAR = re.compile(r"(?:19|20)\d\d$")
 _MAX_HEADER_CELL = 120
+_LEADS = {"$", "€", "£", "¥", "(", "$(", "($"}
+_TRAILS = {")", "%", ")%"}
 _STRETCH = 64
 """Rows a span may hold, so that the row of a character is found by counting few lines."""
 
@@ -58,6 +60,17 @@ def _add_stretch(draft: Draft, rows: Grid, number: int, carried: Sequence[str] |
     return header
 
 
+def add_table(draft: Draft, grid: Grid, *, marked: bool = False) -> None:
+    """Appends a table of a document: lone cells on top are its title; `marked` says that the next row names columns."""
+    rows = [row for row in grid if _filled(row)]
+    while len(rows) > 1 and len(_filled(rows[0])) == 1 and max(map(len, rows)) > 1:
+        draft.add(squeeze(_filled(rows.pop(0))[0]))
+    if rows and max(map(len, rows)) == 1:
+        draft.add("\n".join(squeeze(row[0]) for row in rows))
+    elif rows:
+        draft.table(rows, rows[0] if marked else find_header(rows))
+
+
 def find_header(rows: Grid) -> Sequence[str] | None:
     """The first row when it names columns: words in most cells, and something below it to name."""
     if not rows or len(rows) < 2:
@@ -70,6 +83,20 @@ def find_header(rows: Grid) -> Sequence[str] | None:
     if wide < 2 or len(filled) * 2 <= wide or len(words) * 2 < len(filled):
         return None
     return rows[0]
+
+
+def compact(grid: Grid) -> list[list[str]]:
+    """The grid without what only lays it out: signs and brackets join their number, empty rows and columns go."""
+    rows = [list(row) for row in grid if _filled(row)]
+    for row in rows:
+        for i in range(len(row) - 1):
+            if row[i].strip() in _LEADS and row[i + 1].strip():
+                row[i], row[i + 1] = "", row[i].strip() + row[i + 1]
+            if row[i].strip() and row[i + 1].strip() in _TRAILS:
+                row[i], row[i + 1] = row[i] + row[i + 1].strip(), ""
+    width = max(map(len, rows), default=0)
+    used = [any(i < len(row) and row[i].strip() for row in rows) for i in range(width)]
+    return [[cell for i, cell in enumerate(row) if used[i]] for row in rows]
 
 
 def _filled(row: Sequence[str]) -> list[str]:

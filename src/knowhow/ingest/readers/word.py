@@ -10,7 +10,7 @@ from knowhow.ingest.readers.archive import Archive, attr, core_properties, local
 from knowhow.ingest.readers.charts import add_chart
 from knowhow.ingest.readers.draft import Draft, raised, squeeze
 from knowhow.ingest.readers.office_math import math_text
-from knowhow.ingest.readers.tables import find_header
+from knowhow.ingest.readers.tables import add_table
 from knowhow.ingest.readers.word_styles import Numbering, Style, child, children, read_styles, switch
 from knowhow.types import Extract
 
@@ -217,11 +217,7 @@ class _Reader:
                 self.blocks(cells[0], in_table=True)  # a frame around text
                 return
             rows.append(self._row(cells, rows[-1] if rows else []))
-        rows = [row for row in rows if any(cell.strip() for cell in row)]
-        if rows and max(map(len, rows)) == 1:
-            self.draft.add("\n".join(row[0] for row in rows))
-        elif rows:
-            self.draft.table(rows, rows[0] if marked else find_header(rows))
+        add_table(self.draft, rows, marked=marked)
         self._asides()
 
     def _row(self, cells: list[_Element], above: list[str]) -> list[str]:
@@ -233,7 +229,8 @@ class _Reader:
             if merge is not None and attr(merge, "val") != "restart" and len(row) < len(above):
                 text = text or above[len(row)]
             width = attr(span, "val") if span is not None else "1"
-            row += [text] * (min(int(width), 100) if width.isdigit() else 1)
+            # A lone cell across the whole row is a title, not a value of every column.
+            row += [text] * (min(int(width), 100) if width.isdigit() and len(cells) > 1 else 1)
         return row
 
 
