@@ -43,6 +43,8 @@ def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
+        (["traces"], 2, ["Missing command", "knowhow traces --help"]),
+        (["search", " "], 2, ["empty"]),
         (["--nonsense"], 2, ["--nonsense", "knowhow --help"]),
         (["serach", "x"], 2, ["serach", "search"]),
         (["search", "x", "--kk", "3"], 2, ["--kk", "knowhow search --help"]),

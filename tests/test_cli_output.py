@@ -43,6 +43,8 @@ def test_every_command_has_help_with_an_example_and_json(
 def test_the_list_of_commands_shows_whole_sentences(capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["--help"]) == 0
     text = capsys.readouterr().out
+    assert execute([]) == 0
+    assert capsys.readouterr().out == text
     assert "..." not in text.split("Commands:")[1]
 
 

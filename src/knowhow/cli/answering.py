@@ -48,6 +48,8 @@ def search(
 
     if (query is None) == (queries is None):
         raise UsageProblem('give either a query or --queries FILE, e.g. `knowhow search "return a laptop"`')
+    if query is not None and not query.strip():
+        raise UsageProblem("the query is empty; say what to look for")
     asked = [{"id": "1", "text": query or ""}] if queries is None else read_rows(queries, ("text", "query", "question"))
     with Workspace.open(workspace) as opened, ExitStack() as stack:
         run = stack.enter_context(_new_file(trec)) if trec else None

@@ -20,7 +20,6 @@ def _group(name: str | None, text: str) -> typer.Typer:
     return typer.Typer(
         name=name,
         help=text,
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -55,7 +54,7 @@ def run() -> None:
 def execute(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit status; errors become one line on stderr (and JSON with `--json`)."""
     try:
-        status = typer.main.get_command(app).main(list(arguments), "knowhow", standalone_mode=False)
+        status = typer.main.get_command(app).main(list(arguments) or ["--help"], "knowhow", standalone_mode=False)
     except KnowhowError as error:
         return _fail(arguments, error.name, str(error), error.exit_code, error)
     except TyperException as error:
@@ -73,14 +72,12 @@ def execute(arguments: Sequence[str]) -> int:
 def _usage(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
     text = error.format_message().rstrip(".")
-    if not text or context is None:
+    if context is None:
         return text
     return f"{text}{'' if text.endswith('?') else ';'} see `{context.command_path} --help`"
 
 
 def _fail(arguments: Sequence[str], name: str, text: str, status: int, error: Exception) -> int:
-    if not text:  # a group without a command: its help was already printed
-        return status
     if os.environ.get("KNOWHOW_DEBUG"):
         import traceback
 
