@@ -160,7 +160,8 @@ def _tidy(row: list[Fragment]) -> list[Fragment]:
             )
             label = len(joined) == 1 and bool(_LABEL.match(last.text.strip()))
             if gap < size * WIDE_GAP * 0.8 or sign or (label and gap < size * 5):
-                joined[-1] = _join(last, fragment, "" if sign or gap < size * 0.12 else " ")
+                turns = _is_rtl(last.text) != _is_rtl(fragment.text)  # a blank there has no width
+                joined[-1] = _join(last, fragment, " " if turns or (gap >= size * 0.12 and not sign) else "")
                 continue
         joined.append(fragment)
     return joined
