@@ -212,6 +212,15 @@ def test_not_worse_holds_fails_or_says_how_many_more(broken: int, outcome: NotWo
     assert (found.needed is not None and found.needed > 300) is (outcome is NotWorse.INCONCLUSIVE)
 
 
+def test_groups_of_several_examples_are_held_to_a_bound_with_one_more_broken() -> None:
+    broken, groups = [0.0] * 40 + [1.0] * 320, [str(i % 90) for i in range(360)]
+    clusters = cluster([after - 1.0 for after in broken], groups)
+    found = not_worse([1.0] * 360, broken, groups, 0.15)
+    assert found.bound == interval(clusters.with_more([-1.0]), 0.05)[0] < interval(clusters, 0.05)[0]
+    single = not_worse([1.0] * 360, broken, own(broken), 0.15)
+    assert single.bound == interval(cluster([after - 1.0 for after in broken], own(broken)), 0.05)[0]
+
+
 def test_not_worse_needs_ten_groups() -> None:
     found = not_worse([1.0] * 9, [1.0] * 9, own([1.0] * 9), 0.05)
     assert (found.outcome, found.bound) == (NotWorse.UNMEASURED, None)

@@ -52,22 +52,20 @@ class Clusters:
     def error(self) -> float:
         """Standard error of the mean as a ratio of group totals, linearised; 0 where all are alike. Needs two groups.
 
-        √(G/(G−1) Σ(sum − mean·size)²) / Σ size (Cochran, Sampling Techniques, 3rd ed., section 6.4 and 9A.1).
+        √(G/(G−1) Σ(sum − mean·size)²) / Σ size (Cochran, Sampling Techniques, 3rd ed., chapter 6).
         """
         rest = self.sums - self.mean * self.sizes
         groups = self.groups
         error = sqrt(groups / (groups - 1) * float(self.counts @ rest**2)) / self.n
         return error if error > NOISE else 0.0
 
-    def with_one_up_and_one_down(self) -> Clusters:
-        """Two groups of average size more, one with a sum of +1 and one with −1.
-
-        For differences; it keeps the error above zero where few groups changed. For pairs of single examples
-        this is the adjusted Wald interval of Bonett & Price (2012), J. Educ. Behav. Stat. 37(4):479-488.
-        """
+    def with_more(self, sums: Sequence[float]) -> Clusters:
+        """With one more group of average size for each of `sums`: what a cautious reader allows for unseen."""
         size = self.n / self.groups
         return Clusters(
-            np.append(self.sums, [1.0, -1.0]), np.append(self.sizes, [size, size]), np.append(self.counts, [1, 1])
+            np.append(self.sums, sums),
+            np.append(self.sizes, [size] * len(sums)),
+            np.append(self.counts, [1] * len(sums)),
         )
 
     def resample(self, seed: int, draws: int = DRAWS) -> tuple[Array, Array]:

@@ -68,7 +68,7 @@ def _percentile_t(clusters: Clusters, seed: int) -> tuple[float, float]:
 def _effective(clusters: Clusters) -> float:
     """How many independent examples would be as telling: n over the design effect, at most n.
 
-    Kish (1965), Survey Sampling, section 8.2; for intervals of proportions Korn & Graubard (1998), Survey
+    Kish (1965), Survey Sampling; for intervals of proportions Korn & Graubard (1998), Survey
     Methodology 24(2):193-201. Where all values agree nothing shows the design effect, and each group counts once.
     """
     mean, error = clusters.mean, clusters.error
