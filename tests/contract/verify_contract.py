@@ -35,10 +35,8 @@ class VerifyContract(ABC):
 
     def test_the_end_of_a_long_context_is_read(self, verifier: Verifier) -> None:
         filler = "The parcel service comes on Mondays. " * 150
-        [alone], [buried] = verifier.support([(CLAIM, CONTEXT)]), verifier.support([(CLAIM, filler + CONTEXT)])
-        [absent] = verifier.support([(CLAIM, filler)])
-        assert buried >= absent
-        assert alone >= 0
+        buried, absent = verifier.support([(CLAIM, filler + CONTEXT), (CLAIM, filler)])
+        assert buried > absent
 
     def test_it_has_a_name(self, verifier: Verifier) -> None:
         assert verifier.name

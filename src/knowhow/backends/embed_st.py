@@ -68,10 +68,12 @@ def load(kind: Literal["SentenceTransformer", "CrossEncoder"], model: str, optio
     """
     try:
         import sentence_transformers
+        import transformers  # type: ignore[import-not-found, unused-ignore]
     except ImportError as problem:
         raise ConfigProblem(
             f"st:{model} needs sentence-transformers ({problem}); run: pip install 'knowhow-ai[st]'"
         ) from None
+    transformers.utils.logging.disable_progress_bar()  # it would draw on the caller's terminal
     if options.threads:
         import torch  # type: ignore[import-not-found, unused-ignore]
 

@@ -24,8 +24,8 @@ _BATCH = 256
 class StaticEmbedder:
     """WordLlama `l2_supercat`, 256 dimensions. Thread-safe.
 
-    Reads the two files of the wheel itself: importing `wordllama` costs 0.5 s, 350 MB and a logging set-up, and its
-    padded batches embed at a sixth of the speed with equal vectors.
+    Reads the two files of the wheel itself: the vectors are equal, without padding 3 times as fast and in half the
+    memory (1,500 abstracts: 190 against 420 MB), and importing `wordllama` would set up logging for the whole process.
     """
 
     name = NAME
