@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowhow.types import (
+    AuditEntry,
     ChatReply,
     ChatRequest,
     Document,
     DocumentInfo,
+    Erased,
     Filter,
     IndexSpec,
     Json,
@@ -253,8 +255,8 @@ class Store(Protocol):
         ...
 
     # reading
-    def documents(self, filter: Filter, *, source: str | None = None) -> Iterator[DocumentInfo]:
-        """Current uris (ready and failed) that `filter` may see, sorted by uri."""
+    def documents(self, filter: Filter, *, source: str | None = None, removed: bool = False) -> Iterator[DocumentInfo]:
+        """Current uris (ready and failed) that `filter` may see, sorted by uri; with `removed`, those gone as well."""
         ...
 
     def document(self, uri: str, filter: Filter, *, version: int | None = None) -> Document | None:
@@ -287,6 +289,23 @@ class Store(Protocol):
         overlay: Overlay | None = None,
     ) -> Candidates:
         """Union of the `depth` best by BM25 (`text` not empty) and by cosine (`vector` given), from one snapshot."""
+        ...
+
+    # history
+    def audit(self, filter: Filter, *, since: float | None = None, uri: str | None = None) -> Iterator[AuditEntry]:
+        """Changes of the corpus in their order, of documents whose tags `filter` holds today."""
+        ...
+
+    def prune(self, before: float, *, dry_run: bool = False) -> Erased:
+        """Erases the versions that ended before that time; what answers and what is listed stays."""
+        ...
+
+    def purge(self, uri: str, *, dry_run: bool = False) -> Erased:
+        """Erases every version of a document, under every uri it moved from or to; the audit log names it still."""
+        ...
+
+    def wipe(self) -> None:
+        """Rewrites the file so that nothing that was erased is left in it. Raises `ConfigProblem`."""
         ...
 
     # upkeep
@@ -354,6 +373,14 @@ class Records(Protocol):
 
     def purge(self, uri: str) -> int:
         """Deletes every record that quotes `uri`, and records whose parent was deleted."""
+        ...
+
+    def wipe(self) -> None:
+        """Rewrites the file so that nothing that was deleted is left in it. Raises `ConfigProblem`."""
+        ...
+
+    def backup(self, path: str) -> None:
+        """A consistent copy of the file while others read and write."""
         ...
 
     def close(self) -> None: ...

@@ -32,7 +32,7 @@ def reindex(store: Store, embedder: Embedder, spec: IndexSpec) -> Generator[Prog
 
 def _fill(store: Store, index: str, spec: IndexSpec, vectors: Vectors) -> Generator[Progress, None, int]:
     """Adds the passages of every version that has none in `index`; returns how many passages that were."""
-    uris = [info.uri for info in store.documents(_ALL)]
+    uris = [info.uri for info in store.documents(_ALL, removed=True)]
     waiting: list[tuple[Document, list[Cut]]] = []
     passages = characters = filled = 0
     for number, uri in enumerate(uris, start=1):

@@ -28,16 +28,16 @@ _ACTIVE_CUT = "left join cut c on c.body = v.body and c.idx = (select id from id
 
 
 def page_of_documents(
-    connection: apsw.Connection, filter: Filter, source: str | None, after: str
+    connection: apsw.Connection, filter: Filter, source: str | None, after: str, *, removed: bool = False
 ) -> tuple[list[DocumentInfo], str | None]:
     """(what may be seen of the next documents by uri, the uri to go on after or None at the end)."""
     if filter.as_of is None:
         sql = (
             f"select {_INFO}, v.id = i.open from item i join tagset t on t.id = i.tagset "
             f"left join version v on v.item = i.id and v.number = i.version {_ACTIVE_CUT} "
-            "where i.uri > ? and i.state <> 'removed' and (? is null or i.source = ?) order by i.uri limit ?"
+            "where i.uri > ? and (? or i.state <> 'removed') and (? is null or i.source = ?) order by i.uri limit ?"
         )
-        values: tuple[object, ...] = (after, source, source, _LISTED)
+        values: tuple[object, ...] = (after, removed, source, source, _LISTED)
     else:
         sql = (
             f"select {_INFO}, 1 from item i join tagset t on t.id = i.tagset "

@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 
 from knowhow.ports import Record
+from knowhow.store.erase import wipe
 from knowhow.store.files import STATE, Database, fetch, fetch_one
 from knowhow.types import EVERYTHING
 
@@ -103,6 +104,14 @@ class SqliteRecords:
             "join record child on child.parent = gone.name and child.parent <> '') select id from doomed",
             (uri,),
         )
+
+    def wipe(self) -> None:
+        """Rewrites the file so that nothing that was deleted is left in it. Raises `ConfigProblem`."""
+        wipe(self._db)
+
+    def backup(self, path: str) -> None:
+        """A consistent copy of the file while others read and write."""
+        self._db.backup(path)
 
     def close(self) -> None:
         """Closes every connection; using the records afterwards is an error."""

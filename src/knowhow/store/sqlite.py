@@ -24,7 +24,7 @@ from knowhow.ports import (
     Source,
     StoreCheck,
 )
-from knowhow.store import bits, reading, upkeep
+from knowhow.store import audit, bits, erase, reading, upkeep
 from knowhow.store.analyze import ANALYZER_REVISION, query_terms
 from knowhow.store.bm25 import Weights
 from knowhow.store.candidates import Question, find
@@ -36,7 +36,7 @@ from knowhow.store.postings import term_numbers
 from knowhow.store.snapshot import Follower, Snapshot
 from knowhow.store.vectors import VectorCache
 from knowhow.store.writing import Commit, OpenIndex, Prepared, count, next_generation
-from knowhow.types import Document, DocumentInfo, Filter, IndexSpec, Passage, SplitSpec
+from knowhow.types import Action, AuditEntry, Document, DocumentInfo, Erased, Filter, IndexSpec, Passage, SplitSpec
 
 _OVERLAYS_KEPT = 4
 _WORN = 0.5
@@ -53,6 +53,7 @@ class SqliteStore:
 
     def __init__(self, path: str | PathLike[str], weights: Weights = Weights()) -> None:  # noqa: B008
         self._db = Database(path, CORPUS)
+        self._by = audit.actor()
         self._weights = weights
         self._follower = Follower()
         self._conditions = Conditions()
@@ -127,7 +128,7 @@ class SqliteStore:
             Commit(connection, chosen).prepare(changes, prepared)
         with self._db.writing() as connection:
             self._index(connection, index)
-            commit = Commit(connection, chosen)
+            commit = Commit(connection, chosen, self._by)
             for change, ready in zip(changes, prepared, strict=True):
                 commit.make(change, ready)
             commit.stamp(stamps)
@@ -186,12 +187,12 @@ class SqliteStore:
 
     # reading
 
-    def documents(self, filter: Filter, *, source: str | None = None) -> Iterator[DocumentInfo]:
-        """Current uris (ready and failed) that `filter` may see, sorted by uri."""
+    def documents(self, filter: Filter, *, source: str | None = None, removed: bool = False) -> Iterator[DocumentInfo]:
+        """Current uris (ready and failed) that `filter` may see, sorted by uri; with `removed`, those gone as well."""
         after: str | None = ""
         while after is not None:
             with self._db.reading() as connection:
-                found, after = reading.page_of_documents(connection, filter, source, after)
+                found, after = reading.page_of_documents(connection, filter, source, after, removed=removed)
             yield from found
 
     def document(self, uri: str, filter: Filter, *, version: int | None = None) -> Document | None:
@@ -251,6 +252,39 @@ class SqliteStore:
             if overlay is not None:
                 scope = extend(scope, self._make_added(overlay, chosen), filter)
             return find(connection, scope, question, chosen.signs, cache, self._weights)
+
+    # history
+
+    def audit(self, filter: Filter, *, since: float | None = None, uri: str | None = None) -> Iterator[AuditEntry]:
+        """Changes of the corpus in their order, of documents whose tags `filter` holds today."""
+        after = -1
+        while after:
+            with self._db.reading() as connection:
+                found, after = audit.page_of_audit(connection, filter, since, uri, after)
+            yield from found
+
+    def prune(self, before: float, *, dry_run: bool = False) -> Erased:
+        """Erases the versions that ended before that time; what answers and what is listed stays."""
+        with self._db.reading() if dry_run else self._db.writing() as connection:
+            versions = erase.outdated(connection, before)
+            found = erase.measure(connection, versions)
+            if versions and not dry_run:
+                erase.erase(connection, versions, Action.PRUNED, self._by)
+        return found
+
+    def purge(self, uri: str, *, dry_run: bool = False) -> Erased:
+        """Erases every version of a document, under every uri it moved from or to; the audit log names it still."""
+        with self._db.reading() if dry_run else self._db.writing() as connection:
+            versions = erase.lineage(connection, uri)
+            found = erase.measure(connection, versions)
+            if not dry_run:
+                erase.erase(connection, versions, Action.PURGED, self._by)
+                erase.delete_items(connection, {uri, *found.uris})
+        return found
+
+    def wipe(self) -> None:
+        """Rewrites the file so that nothing that was erased is left in it. Raises `ConfigProblem`."""
+        erase.wipe(self._db)
 
     # upkeep
 

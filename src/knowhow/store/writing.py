@@ -13,12 +13,13 @@ import numpy as np
 
 from knowhow.errors import NotFound, UsageProblem
 from knowhow.ports import Change, Fail, FileStamp, Floats, IndexedPassage, Put, Remove, SetAccess
+from knowhow.store import audit
 from knowhow.store.bits import Signs
 from knowhow.store.content import content_digest, cut_digest, pack_spans, place_text, text_parts
 from knowhow.store.files import fetch, fetch_one
 from knowhow.store.filters import as_text
 from knowhow.store.segments import Block, make_blocks, write_blocks
-from knowhow.types import EVERYTHING, Document, DocumentState
+from knowhow.types import EVERYTHING, Action, AuditEntry, Document, DocumentState
 
 _TICK = 1e-6
 """Seconds between two moments given out when the clock does not move."""
@@ -98,9 +99,10 @@ class _Item:
 class Commit:
     """The changes of one transaction. `generation` and `now` are this commit's own."""
 
-    def __init__(self, connection: apsw.Connection, index: OpenIndex) -> None:
+    def __init__(self, connection: apsw.Connection, index: OpenIndex, by: str = "") -> None:
         self._connection = connection
         self._index = index
+        self._by = by
         self._touched: set[str] = set()
         self.generation: int = _counter(connection, "generation") + 1
         self.now = max(time.time(), _counter(connection, "clock") + _TICK)
@@ -172,9 +174,11 @@ class Commit:
         item = self._item(document.uri) or self._add_item(document.uri, document.source, document.access)
         body = self._same_content(moved or item, prepared)
         if moved is not None:
+            self._log(Action.MOVED, change.moved_from, moved, other=document.uri)
             self._close(moved)
             self._settle(moved, DocumentState.REMOVED, "moved", document.uri, moved_to=item.key)
             self._connection.execute("delete from stamp where uri = ?", (change.moved_from,))
+        before = item.version if item.open else 0
         self._close(item)
         if not body:
             body = self._add_body(prepared)
@@ -184,6 +188,8 @@ class Commit:
         item.open = self._add_version(item, document, body)
         self._settle(item, DocumentState.READY, "", "", content_hash=document.content_hash, source=document.source)
         self._demand(item.key, document.access)
+        action = Action.UPDATED if before else Action.ADDED
+        self._log(action, document.uri, item, before, item.version, other=change.moved_from if moved else "")
         self._connection.execute(
             "update body set version = ?, tagset = (select tagset from item where id = ?), changed = ? where id = ?",
             (item.open, item.key, self.generation, body),
@@ -192,6 +198,7 @@ class Commit:
     def _fail(self, change: Fail) -> None:
         _check_access(change.uri, change.access)
         item = self._item(change.uri) or self._add_item(change.uri, change.source, change.access)
+        self._log(Action.FAILED, change.uri, item, detail=change.reason)
         self._close(item)
         self._settle(
             *(item, DocumentState.FAILED, change.reason, change.detail),
@@ -204,6 +211,7 @@ class Commit:
     def _remove(self, change: Remove) -> None:
         item = self._item(change.uri)
         if item is not None:
+            self._log(Action.REMOVED, change.uri, item)
             self._close(item)
             self._settle(item, DocumentState.REMOVED, "", "")
         self._connection.execute("delete from stamp where uri = ?", (change.uri,))
@@ -213,7 +221,11 @@ class Commit:
         item = self._item(change.uri)
         if item is None:
             raise NotFound(f"no document {change.uri}: its access tags cannot be set")
+        before = self._tags(item.key)
         self._demand(item.key, change.access)
+        if change.access != before:
+            detail = f"{', '.join(sorted(before)) or 'everyone'} → {', '.join(sorted(change.access)) or 'everyone'}"
+            self._log(Action.RETAGGED, change.uri, item, after=item.version if item.open else 0, detail=detail)
 
     def _item(self, uri: str) -> _Item | None:
         row = fetch(self._connection, "select id, tagset, version, open from item where uri = ?", (uri,))
@@ -225,7 +237,26 @@ class Commit:
             "insert into item (uri, source, state, tagset, updated) values (?,?,?,?,?)",
             (uri, source, DocumentState.REMOVED, tagset, self.now),
         )
-        return _Item(self._connection.last_insert_rowid(), tagset, 0, 0)
+        key = self._connection.last_insert_rowid()
+        return _Item(key, tagset, audit.last_version(self._connection, uri), 0)
+
+    def _log(
+        self,
+        action: Action,
+        uri: str,
+        item: _Item,
+        before: int | None = None,
+        after: int = 0,
+        *,
+        other: str = "",
+        detail: str = "",
+    ) -> None:
+        """One entry of the audit log; `before` is by default the version that answers now."""
+        if before is None:
+            before = item.version if item.open else 0
+        row = fetch_one(self._connection, "select source, tagset from item where id = ?", (item.key,))
+        entry = AuditEntry(self.now, action, uri, before, after, row[0], self._by, other, detail)
+        audit.write(self._connection, [entry], [row[1]])
 
     def _close(self, item: _Item) -> None:
         """The current version answers no more from now on."""

@@ -16,6 +16,7 @@ from knowhow.types.documents import (
     SplitSpec,
 )
 from knowhow.types.events import Failure, IngestReport, Progress
+from knowhow.types.history import Action, AuditEntry, Erased
 from knowhow.types.search import CandidateTrace, Fate, Filter, Hit, SearchMode, SearchResult
 from knowhow.types.suites import (
     Check,
@@ -42,7 +43,9 @@ from knowhow.types.suites import (
 
 __all__ = [
     "EVERYTHING",
+    "Action",
     "Answer",
+    "AuditEntry",
     "CandidateTrace",
     "ChatReply",
     "ChatRequest",
@@ -54,6 +57,7 @@ __all__ = [
     "Document",
     "DocumentInfo",
     "DocumentState",
+    "Erased",
     "Estimate",
     "Evidence",
     "Example",
