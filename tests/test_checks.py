@@ -78,6 +78,16 @@ def test_content_grades_beside_the_verdict_only_what_is_defined() -> None:
     assert declined.measures == {"em": 0.0, "f1": 0.0, "facts": 0.0}
 
 
+def test_citation_marks_are_no_words_of_the_answer() -> None:
+    marked = said("You have 45 days [2].", citations=(cite(at("a", 0, 9)),))
+    assert verdict(Check.CONTENT, marked, {"facts": [["You have 45 days"]]}).measures["em"] == 1.0
+    assert verdict(Check.CONTENT, marked, {"facts": [["2"]]}).outcome is FAIL
+    assert verdict(Check.STYLE, marked, {"style": {"max_words": 4}}).outcome is PASS
+    assert verdict(Check.GROUNDED, marked, {}, support=corpus("You have 45 days.")).outcome is PASS
+    bare = said("It is in [2].")
+    assert verdict(Check.CONTENT, bare, {"facts": [["2"]]}).outcome is PASS, "without citations brackets are its own"
+
+
 # --- abstention -------------------------------------------------------------------------------------------
 
 

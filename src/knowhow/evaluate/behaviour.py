@@ -10,6 +10,7 @@ from typing import Any
 from knowhow.answer.sentences import sentences
 from knowhow.evaluate.form import json_of, missing_fields, same_json, schema_problem
 from knowhow.evaluate.patterns import found
+from knowhow.evaluate.said import said
 from knowhow.evaluate.statements import Mention, mention
 from knowhow.evaluate.verdicts import failed, passed, short, unmeasured
 from knowhow.suites.rules import applying, holds
@@ -40,19 +41,19 @@ def label(expect: Expect, answer: Answer) -> Verdict:
     if expect.label is None:
         return unmeasured("no label is expected")
     labels = expect.labels or (expect.label,)
-    said = answer.text.strip()
-    named = {name for name in labels if mention(_plain(said), _plain(name)) is Mention.STATED}
+    text = said(answer).strip()
+    named = {name for name in labels if mention(_plain(text), _plain(name)) is Mention.STATED}
     measures = {"mentioned": float(_longest(named) == {expect.label})}
-    if said == expect.label:
+    if text == expect.label:
         return passed("the label is right", measures)
-    known = next((name for name in labels if _plain(name) == _plain(said)), None)
+    known = next((name for name in labels if _plain(name) == _plain(text)), None)
     if known == expect.label:
-        return passed(f'the label is right, written "{short(said)}"', measures)
+        return passed(f'the label is right, written "{short(text)}"', measures)
     if known is not None:
         return failed(f'the label is "{known}", must be "{expect.label}"', measures)
-    near = get_close_matches(_plain(said), [_plain(name) for name in labels], n=1)
+    near = get_close_matches(_plain(text), [_plain(name) for name in labels], n=1)
     hint = f' (nearest is "{near[0]}")' if near else ""
-    return failed(f'"{short(said)}" is no known label{hint}; must be "{expect.label}"', measures)
+    return failed(f'"{short(text)}" is no known label{hint}; must be "{expect.label}"', measures)
 
 
 def _plain(name: str) -> str:
@@ -73,7 +74,7 @@ def style(expect: Expect, answer: Answer) -> Verdict:
         return unmeasured("no style is asked for")
     if answer.abstained:
         return unmeasured("it declined, and a decline has its own words")
-    rules, text = expect.style, answer.text
+    rules, text = expect.style, said(answer)
     words, count = _words(text), len(sentences(text))
     measures: dict[str, float] = {"words": len(words), "sentences": count}
     ease = reading_ease(text)
@@ -144,7 +145,7 @@ def reasoning(expect: Expect, answer: Answer) -> Verdict:
         return unmeasured("no rules are given")
     rules = applying(expect.reasoning)
     value, _ = json_of(answer.text)
-    decided = value if isinstance(value, dict) else _decided(expect.reasoning, answer.text)
+    decided = value if isinstance(value, dict) else _decided(expect.reasoning, said(answer))
     for rule in rules:
         for name, wanted in rule.then.items():
             if name not in decided:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from knowhow.answer.sentences import sentences
 from knowhow.evaluate.form import json_of, values_differ
 from knowhow.evaluate.ranking import common, gains, ndcg, overlap, reached, recall, reciprocal_rank
+from knowhow.evaluate.said import said, unmarked
 from knowhow.evaluate.squad import exact_match, f1
 from knowhow.evaluate.statements import Mention, mention
 from knowhow.evaluate.verdicts import failed, passed, short, unmeasured
@@ -68,20 +69,21 @@ def content(expect: Expect, answer: Answer) -> Verdict:
     measures = _overlap(expect, answer)
     if answer.abstained and (expect.facts or expect.fields):
         return failed("it declined to answer", measures | ({"facts": 0.0} if expect.facts else {}))
-    said = [_stated(answer.text, fact) for fact in expect.facts]
-    if said:
-        measures["facts"] = sum(said) / len(said)
-    wrong = [f'does not state "{fact[0]}"' for fact, stated in zip(expect.facts, said, strict=True) if not stated]
-    wrong += [f'states "{text}"' for text in expect.forbidden if mention(answer.text, text) is Mention.STATED]
+    text = said(answer)
+    held = [_stated(text, fact) for fact in expect.facts]
+    if held:
+        measures["facts"] = sum(held) / len(held)
+    wrong = [f'does not state "{fact[0]}"' for fact, there in zip(expect.facts, held, strict=True) if not there]
+    wrong += [f'states "{one}"' for one in expect.forbidden if mention(text, one) is Mention.STATED]
     wrong += values_differ(expect.fields, json_of(answer.text)[0])
     if wrong:
         return failed("; ".join(wrong), measures)
     if not (expect.facts or expect.forbidden or expect.fields):
         return unmeasured("there is only a reference, which needs a judge", measures)
-    held = [f"states {len(said)} of {len(said)} facts"] if said else []
-    held += ["nothing forbidden"] if expect.forbidden else []
-    held += [f"{len(expect.fields)} fields as expected"] if expect.fields else []
-    return passed(", ".join(held), measures)
+    reasons = [f"states {len(held)} of {len(held)} facts"] if held else []
+    reasons += ["nothing forbidden"] if expect.forbidden else []
+    reasons += [f"{len(expect.fields)} fields as expected"] if expect.fields else []
+    return passed(", ".join(reasons), measures)
 
 
 def _stated(text: str, alternatives: Sequence[str]) -> bool:
@@ -92,7 +94,7 @@ def _overlap(expect: Expect, answer: Answer) -> dict[str, float]:
     references = expect.facts[0] if len(expect.facts) == 1 else (expect.reference,) if expect.reference else ()
     if not references:
         return {}
-    text = "" if answer.abstained else answer.text
+    text = "" if answer.abstained else said(answer)
     return {"em": exact_match(text, references), "f1": f1(text, references)}
 
 
@@ -169,7 +171,8 @@ def grounded(answer: Answer, support: Callable[[str], tuple[Support, str]] | Non
         return unmeasured("there is no corpus to check against")
     if answer.abstained:
         return unmeasured("it declined, so it claims nothing")
-    claims = [answer.text[unit.start : unit.end] for unit in sentences(answer.text) if unit.kind != "heading"]
+    units = [unit for unit in sentences(answer.text) if unit.kind != "heading"]
+    claims = [unmarked(answer.text[unit.start : unit.end]) for unit in units]
     found = [(claim, *support(claim)) for claim in claims]
     checked = [item for item in found if item[1] is not Support.UNCHECKED]
     if not checked:

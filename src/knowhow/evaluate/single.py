@@ -11,6 +11,7 @@ from knowhow.answer.verify import check as verify
 from knowhow.errors import KnowhowError, ProviderKind, ProviderProblem
 from knowhow.evaluate.checks import check, unanswered
 from knowhow.evaluate.knowledge import Seen
+from knowhow.evaluate.said import unmarked
 from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
 from knowhow.search.search import search
 from knowhow.settings import Price
@@ -152,7 +153,9 @@ def _range(row: Json) -> Range:
 
 def _support(setup: Setup, asking: Asking, answer: Answer) -> Callable[[str], tuple[Support, str]]:
     """Looks a sentence up in the corpus, unless the answer's own citation already bears it out."""
-    borne_out = {answer.text[slice(*one.sentence)] for one in answer.citations if one.supported is Support.YES}
+    borne_out = {
+        unmarked(answer.text[slice(*one.sentence)]) for one in answer.citations if one.supported is Support.YES
+    }
     recipe = Recipe(index=asking.recipe.index, k=_LOOKED_UP)
 
     def support(claim: str) -> tuple[Support, str]:

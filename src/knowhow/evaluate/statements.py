@@ -54,8 +54,8 @@ def mention(text: str, statement: str) -> Mention:
     between: "not 30 days", "isn't 30 days", "no longer 30 days", "rather than 30 days". "not only 30 days" and
     "not more than 30 days" state it; so does a negation further away, which nobody can tell for certain.
     """
-    wanted = _tokens(statement)
-    held = _tokens(text)
+    wanted = _of_statement(statement)
+    held = _of_text(text)
     if not wanted:
         found = statement.strip().casefold()
         return Mention.STATED if found and found in text.casefold() else Mention.ABSENT
@@ -103,13 +103,17 @@ def _denied(held: Sequence[Token], at: int) -> bool:
     return False
 
 
-@lru_cache(maxsize=8192)
 def _tokens(text: str) -> tuple[Token, ...]:
     tokens = list(_read(in_digits(text.replace("’", "'"))))
     if tokens:
         tokens[0] = replace(tokens[0], opens=True)
     plain = tuple(token for i, token in enumerate(tokens) if not _is_article(tokens, i) and not _is_degree(tokens, i))
     return tuple(_lowered(token) for token in plain or tokens)
+
+
+# many answers meet few statements, and one answer meets all of its statements in a row
+_of_statement = lru_cache(maxsize=4096)(_tokens)
+_of_text = lru_cache(maxsize=64)(_tokens)
 
 
 def _read(text: str) -> Iterator[Token]:
