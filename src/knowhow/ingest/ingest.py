@@ -168,12 +168,15 @@ def _sync(
 
 
 def _retag(store: Store, plan: Plan, tagging: Tagging, batch: Batch, tally: _Tally) -> dict[str, DocumentInfo]:
-    """Puts changed tags in force without reading anything; returns how the documents to be read stand now."""
+    """Puts changed tags in force without reading anything; returns how the documents to be read stand now.
+
+    Also for what was removed: its versions still answer questions about the past.
+    """
     removed, tasks = set(plan.removed), {task.found.uri for task in plan.tasks}
     given = tasks | {found.uri for found in plan.unchanged} if plan.partial else None
     before: dict[str, DocumentInfo] = {}
     changes = []
-    for info in store.documents(_ALL, source=plan.source.name):
+    for info in store.documents(_ALL, source=plan.source.name, removed=True):
         if info.uri in removed or (given is not None and info.uri not in given):
             continue
         failed = info.state is DocumentState.FAILED
@@ -184,6 +187,9 @@ def _retag(store: Store, plan: Plan, tagging: Tagging, batch: Batch, tally: _Tal
         # What a failed document said of itself is not known any more, so it keeps the tags it had.
         own = info.access if failed else own_tags(info.metadata)
         tags = tagging.tags(info.uri, info.access) | own
+        if info.state is DocumentState.REMOVED and (info.reason == "moved" or not info.media_type):
+            # The same text goes on elsewhere, perhaps closed more tightly; or its own tags were pruned with it.
+            tags |= info.access
         if tags != info.access:
             changes.append(SetAccess(info.uri, tags))
     for change in changes:

@@ -17,9 +17,6 @@ from knowhow.store.segments import Numbers, Run, delete_segment, read_segment, w
 from knowhow.store.writing import count, next_generation
 from knowhow.types import Action, AuditEntry, DocumentState, Erased
 
-_READERS_SECONDS = 20.0
-"""How long `wipe` waits for readers of the log to finish; a question takes a fraction of a second."""
-
 
 def outdated(connection: apsw.Connection, before: float) -> list[int]:
     """Row ids of the versions that ended before that time."""
@@ -138,11 +135,10 @@ def wipe(database: Database) -> None:
         connection.execute("pragma temp_store = file; vacuum; pragma temp_store = memory").fetchall()
     except apsw.Error as error:
         raise ConfigProblem(f"{left} ({error}): free some space, stop other writers and run the same again") from error
-    until = time.monotonic() + _READERS_SECONDS
-    while connection.execute("pragma wal_checkpoint(truncate)").fetchall()[0][0]:
-        if time.monotonic() > until:
-            raise ConfigProblem(f"{left}-wal, which another process is reading: end it and run the same again")
-        time.sleep(0.05)
+    # Waits for the readers of the log as long as a writer waits for another.
+    busy, *_ = connection.execute("pragma wal_checkpoint(truncate)").fetchall()[0]
+    if busy:
+        raise ConfigProblem(f"{left}-wal, which another process is reading: end it and run the same again")
 
 
 def _only_theirs(connection: apsw.Connection, keys: str) -> list[int]:
