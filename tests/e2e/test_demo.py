@@ -20,8 +20,8 @@ def told(capsys: pytest.CaptureFixture[str], model: str) -> dict[int, str]:
 
 def check(parts: dict[int, str]) -> None:
     assert "22 documents" in parts[0]
-    assert "45 days" in parts[1]
-    assert re.search(r"^\[\d\] policies/returns\.md .*supported$", parts[1], re.M)
+    assert "89 euros" in parts[1]
+    assert re.search(r"^\[\d\] contracts/council\.rtf .*supported$", parts[1], re.M)
     assert parts[2].split("\n")[1].startswith("No answer:")
     assert "50 euros" in parts[3]
     assert "policies/loan-devices.md" in parts[3]

@@ -15,7 +15,7 @@ from knowhow.workspace import Workspace
 
 EDITED = "policies/loan-devices.md"
 BEFORE, AFTER = "loan laptop is 50 euros", "loan laptop is 75 euros"
-CITED = "Within how many days can a customer return a refurbished laptop?"
+CITED = "How much does the Council pay for each laptop?"
 DECLINED = "What is the name of the mayor of Brightwater?"
 ASKED_AGAIN = "What is the deposit for a loan laptop?"
 
