@@ -14,7 +14,7 @@ from knowhow.backends.options import ConnectOptions
 from knowhow.errors import ConfigProblem
 from knowhow.ingest.access_rules import parse_rules
 from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
-from knowhow.settings import Loaded, Price
+from knowhow.settings import Loaded
 from knowhow.store.records import SqliteRecords
 from knowhow.store.sqlite import SqliteStore
 from knowhow.types import IndexSpec
@@ -69,11 +69,6 @@ class Parts:
     def verifier(self, name: str) -> Verifier | None:
         """The entailment model a recipe names; None for an empty name."""
         return self._once("verifier", name, lambda: open_verifier(name, self._options)) if name else None
-
-    def price(self, model: str) -> Price | None:
-        """The price of a model: the user's own, nothing for a model in this process, else unknown."""
-        own = Price(0.0, 0.0) if model == "extractive" or model.startswith("local:") else None
-        return self._settings.prices.get(model, own)
 
     def spec(self) -> IndexSpec:
         """The active index, or the one the settings want while there is none."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from knowhow.answer import answer as answering
 from knowhow.answer.feedback import Feedback, Verdict, give
+from knowhow.answer.replay import Replay, recipe_of, replay
 from knowhow.answer.story import story
 from knowhow.answer.trace import Trace
 from knowhow.errors import KnowhowError, NotFound, UsageProblem
@@ -19,6 +20,7 @@ from knowhow.ingest.access_rules import load_rules
 from knowhow.ingest.ingest import ingest
 from knowhow.ingest.reindex import reindex
 from knowhow.ports import Overlay, Record, StoreCheck
+from knowhow.prices import price_of
 from knowhow.search.search import search
 from knowhow.settings import Loaded, Settings
 from knowhow.types import (
@@ -38,6 +40,7 @@ from knowhow.types import (
     SearchMode,
     SearchResult,
 )
+from knowhow.workspace.history import History
 from knowhow.workspace.home import load_settings, start
 from knowhow.workspace.parts import Parts
 from knowhow.workspace.shapes import timestamp
@@ -63,6 +66,7 @@ class Workspace:
         self.recipes: Mapping[str, Recipe] = loaded.recipes
         self._loaded = loaded
         self._parts = Parts(folder, loaded)
+        self.history = History(self._parts.store, self._parts.records, self._tags(None), self.settings.retention_days)
 
     @classmethod
     def init(cls, path: str | os.PathLike[str] = ".") -> Workspace:
@@ -242,7 +246,7 @@ class Workspace:
             model=self._parts.chat(recipe.model),
             reranker=self._parts.reranker(recipe.reranker),
             verifier=self._parts.verifier(recipe.verifier),
-            price=self._parts.price(recipe.model),
+            price=price_of(recipe.model, self.settings.prices),
             filter=self._filter(access, where, as_of),
             history=history,
             context=context,
@@ -273,7 +277,7 @@ class Workspace:
             model=self._parts.chat(recipe.model),
             reranker=self._parts.reranker(recipe.reranker),
             verifier=self._parts.verifier(recipe.verifier),
-            price=self._parts.price(recipe.model),
+            price=price_of(recipe.model, self.settings.prices),
             filter=self._filter(access, where, as_of),
             history=history,
             context=context,
@@ -304,6 +308,22 @@ class Workspace:
         """Keeps what a person says about an answer. Raises `NotFound`, or `UsageProblem` for an empty correction."""
         record = self._trace(id, access)
         return give(self._parts.records, record.id, verdict, self._tags(access), text=text, by=by, at=time.time())
+
+    def replay(self, id: str, *, now: bool = False, access: frozenset[str] | None = None) -> Replay:
+        """Asks a trace's question again, of the corpus as it was then or (`now`) as it is. Raises `NotFound`."""
+        trace = Trace.from_json(self._trace(id, access).body)
+        recipe = recipe_of(trace, list(self.recipes.values()))
+        return replay(
+            trace,
+            recipe,
+            store=self._parts.store,
+            embedder=self._parts.embedder(),
+            model=self._parts.chat(recipe.model),
+            reranker=self._parts.reranker(recipe.reranker),
+            verifier=self._parts.verifier(recipe.verifier),
+            access=self._tags(access),
+            now=now,
+        )
 
     def _trace(self, id: str, access: frozenset[str] | None) -> Record:
         """The trace with this id, or the only recent one whose id starts so."""
