@@ -141,7 +141,7 @@ def test_the_window_bounds_what_is_shown(world: World) -> None:
 
 
 def test_the_budget_cuts_at_a_sentence_and_names_what_did_not_fit(world: World) -> None:
-    recipe = Recipe(budget=26)
+    recipe = Recipe(budget=26, relevance=0.0)
     answer = world.ask("How long can I return a laptop?", "Laptops can be returned within 45 days [1].", recipe)
     assert answer.shown[-1].text.endswith(".")
     assert answer.shown[0].hit.text.startswith(answer.shown[0].text)

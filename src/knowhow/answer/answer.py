@@ -46,7 +46,7 @@ def ask(
     recipe: Recipe,
     *,
     store: Store,
-    records: Records,
+    records: Records | None,
     embedder: Embedder,
     model: ChatModel,
     reranker: Reranker | None = None,
@@ -61,7 +61,7 @@ def ask(
 ) -> Answer:
     """Answers `question` as `recipe` says, from what `filter` may see, and stores the trace.
 
-    `context` is text that comes with the question and can be cited like a document. `gold` are the ranges that
+    Without `records` nothing is kept. `context` is text that comes with the question and can be cited like a document. `gold` are the ranges that
     `Context.GOLD` shows. With a `draw` number the model's reply is remembered and reused; without, it is asked anew.
     Raises `UsageProblem` for an empty question, `ProviderProblem` when the model fails or the question is too long.
     """
@@ -81,7 +81,7 @@ def stream(
     recipe: Recipe,
     *,
     store: Store,
-    records: Records,
+    records: Records | None,
     embedder: Embedder,
     model: ChatModel,
     reranker: Reranker | None = None,

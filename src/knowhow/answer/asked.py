@@ -52,7 +52,7 @@ class Asked:
     question: str
     recipe: Recipe
     corpus: Corpus
-    records: Records
+    records: Records | None
     model: ChatModel
     verifier: Verifier | None = None
     price: Price | None = None

@@ -15,7 +15,7 @@ KIND = "call"
 def call(
     model: ChatModel,
     request: ChatRequest,
-    records: Records,
+    records: Records | None,
     *,
     live: bool,
     draw: int | None,
@@ -28,7 +28,7 @@ def call(
     documents in the prompt. Without one the model is always asked anew.
     """
     key = "" if draw is None else fingerprint([model.name, request, draw], 32)
-    known = records.get(KIND, key, access) if key else None
+    known = records.get(KIND, key, access) if records and key else None
     if known is not None:
         reply = _reply(known.body)
         yield reply.text
@@ -37,7 +37,7 @@ def call(
         reply = yield from model.stream(request)
     else:
         reply = model.chat(request)
-    if key:
+    if records and key:
         records.put([Record(KIND, key, asdict(reply), access=access, uris=uris)])
     return reply, False
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from knowhow.answer.asked import CONTEXT_URI
 from knowhow.answer.guard import untrusted
@@ -16,9 +17,8 @@ from knowhow.answer.verify import Rarity
 from knowhow.store.analyze import query_terms, terms
 from knowhow.types import Hit, Shown
 
-ALIKE = 0.7
-"""Share of their words, values aside, that two sentences must have in common to be about the same thing.
-Chosen in docs/answers.md."""
+ADDED = 0.25
+"""Words, as a share of the shorter statement's, that the other may have more. Measured in docs/answers.md."""
 ABOUT = 0.5
 """Share of the question's words a sentence, with its title and heading, must hold to answer it."""
 
@@ -68,14 +68,16 @@ def conflicts(question: str, shown: Sequence[Shown], superseded: Sequence[tuple[
     same, so merely different numbers (other products, other periods) do not conflict. `superseded` holds
     (newer uri, older uri) where a document says that it replaces another.
     """
-    if not asks_for_value(question):
-        return []
     found = _candidates(question, shown)
     pairs = []
     for i, one in enumerate(found):
         for other in found[i + 1 :]:
             a, b = shown[one.index].hit, shown[other.index].hit
-            if a.uri == b.uri or not _same_subject(shown[one.index], shown[other.index]) or not _alike(one, other):
+            if (
+                a.uri == b.uri
+                or not _same_subject(shown[one.index], shown[other.index])
+                or not _alike(question, one, other)
+            ):
                 continue
             clash = _clash(one, other)
             if clash:
@@ -83,24 +85,7 @@ def conflicts(question: str, shown: Sequence[Shown], superseded: Sequence[tuple[
     return pairs
 
 
-def asks_for_value(question: str) -> bool:
-    """Whether the question is after a number, an amount or a date."""
-    return bool(_VALUE_ASKED.search(question))
-
-
-_VALUE_ASKED = re.compile(
-    r"\b(?:how (?:many|much|long|old|often|far|big|large|high|soon|late|early|fast|tall|deep|wide|heavy|big)|when|"
-    r"what (?:is|are|was|were) the "
-    r"(?:\w+ ){0,3}(?:number|amount|price|cost|fee|rate|limit|deadline|date|year|age|percentage|share|period|"
-    r"duration|budget|salary|maximum|minimum|"
-    r"threshold|size|length|notice|allowance|fine|stipend|reimbursement|time|total|sum|value|revenue)|which "
-    r"(?:year|date|day|month|percentage)|what (?:year|date|day|"
-    r"month|percentage|time|price|amount|number|age|share|rate)|(?:number|amount|maximum|minimum|limit|deadline|"
-    r"duration|price|cost) of|beyond how|"
-    r"wie (?:viel\w*|lange?|hoch|alt|oft|groß|weit|teuer)|wann|bis wann|welche[srnm]? (?:frist|jahr|datum|betrag|"
-    r"höhe|preis)|combien|quand|cuánt\w+|cuándo)\b",
-    re.I,
-)
+_WORD = re.compile(r"[^\W_]+")
 _QUALIFIER = re.compile(r"\b[A-ZÄÖÜ][\w-]+|\b\w*\d\w*[A-Za-z]\w*")
 _VERSION_WORD = re.compile(
     r"v?\d[\d.\-/]*|q[1-4]|fy\d*|old|new|draft|final|archived?|current|copy|backup|rev\w*|version|updated?|superseded|"
@@ -112,7 +97,7 @@ _VERSION_WORD = re.compile(
 def _candidates(question: str, shown: Sequence[Shown]) -> list[_Candidate]:
     """Sentences with a value that answer the question, at most the two best of each passage."""
     units = [(i, u) for i, p in enumerate(shown) for u in _evidence(p.text)]
-    rarity = Rarity(shown[i].text[u.start : u.end] for i, u in units)
+    rarity = Rarity(())
     asked = query_terms(question)
     best: dict[int, list[tuple[float, _Candidate]]] = {}
     for i, unit in units:
@@ -134,14 +119,17 @@ def _evidence(text: str) -> list[Unit]:
     return [u for u in sentences(text) if u.kind != "code" and not any(a < u.end and b > u.start for a, b in held)]
 
 
-def _alike(one: _Candidate, other: _Candidate) -> bool:
-    """Whether both say the same, figures aside: most words shared, and no name or identifier in only one of them."""
-    both, either = one.words & other.words, one.words | other.words
-    if len(both) < 2 or len(both) < ALIKE * min(len(one.words), len(other.words)) or len(both) < 0.5 * len(either):
+def _alike(question: str, one: _Candidate, other: _Candidate) -> bool:
+    """Whether both say the same, figures aside: one may add a few words, but none that says which thing it is about."""
+    more, less = (one, other) if len(one.words) >= len(other.words) else (other, one)
+    added = more.words - less.words
+    if less.words - more.words or len(less.words) < 2 or len(added) > ADDED * len(less.words):
         return False
-    return not any(set(terms(name)) - other.words for name in _qualifiers(one)) and not any(
-        set(terms(name)) - one.words for name in _qualifiers(other)
-    )
+    if any(added & set(terms(name)) for name in _qualifiers(more)):
+        return False
+    asked = set(query_terms(question))
+    words = [set(terms(word)) for word in _WORD.findall(_without(more.text, more.values))]
+    return not any(word & added and following & asked for word, following in pairwise(words))
 
 
 def _qualifiers(candidate: _Candidate) -> list[str]:

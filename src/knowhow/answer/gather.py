@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from knowhow.answer.asked import CONTEXT_URI, Corpus
 from knowhow.search.search import search
-from knowhow.types import CandidateTrace, Context, Document, Hit, Place, Range, Recipe
+from knowhow.types import CandidateTrace, Context, Document, EvidenceAt, Hit, Place, Range, Recipe
+
+
+_SURE = 3 / 8
+"""Share of the characters read that surely fits: three characters a token where eight are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ def gather(recipe: Recipe, corpus: Corpus, search_text: str, gold: Sequence[Rang
     if recipe.context is Context.GOLD:
         return Gathered(_gold(corpus, gold), order="the given evidence, in its order")
     if recipe.context is Context.FULL:
+        if gold and recipe.evidence_at is not EvidenceAt.AS_ORDERED:
+            return _placed(corpus, recipe, gold, characters)
         return _full(corpus, recipe, characters)
     result = search(
         corpus.store,
@@ -84,6 +90,25 @@ def _full(corpus: Corpus, recipe: Recipe, characters: int) -> Gathered:
             left -= len(document.text)
     order = "newest first" if recipe.newest_first else "by uri"
     return Gathered(tuple(hits), order=f"whole documents, {order}", unread=unread)
+
+
+def _placed(corpus: Corpus, recipe: Recipe, gold: Sequence[Range], characters: int) -> Gathered:
+    """The documents that hold the evidence at the start, middle or end of the others.
+
+    The others fill less than the budget, so that packing never cuts evidence that stands at the end.
+    """
+    uris = list(dict.fromkeys(range_.uri for range_ in gold))
+    evidence = [document for document in (corpus.document(uri, 0) for uri in uris) if document is not None]
+    left = int(characters * _SURE) - sum(len(document.text) for document in evidence)
+    full = _full(corpus, recipe, left)
+    others = [hit for hit in full.hits if hit.uri not in uris]
+    while others and sum(len(hit.text) for hit in others) > max(left, 0):
+        others.pop()
+    at = {EvidenceAt.START: 0, EvidenceAt.MIDDLE: len(others) // 2}.get(recipe.evidence_at, len(others))
+    held = [_hit(document, 0, len(document.text), 0) for document in evidence]
+    hits = tuple(replace(hit, rank=rank) for rank, hit in enumerate([*others[:at], *held, *others[at:]], 1))
+    unread = full.unread + len(full.hits) - len(others) - len(held)
+    return Gathered(hits, order=f"{full.order}, the evidence at the {recipe.evidence_at}", unread=max(unread, 0))
 
 
 def _hit(document: Document, start: int, end: int, rank: int) -> Hit:

@@ -65,11 +65,11 @@ _ENCODED = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/]{60,}={0,2}(?![\w+/=])")
 _ORDERS = re.compile(
     "|".join(
         (
-            r"\b(?:ignore|disregard|forget|override|bypass)\b[^.!?\n]{0,40}\b(?:previous|prior|above|earlier|"
+            r"\b(?:ignore|disregard|forget)\b[^.!?\n]{0,40}\b(?:previous|prior|above|earlier|"
             r"preceding|all|any|"
             r"your|other|the)\b[^.!?\n]{0,40}\b(?:instructions?|prompts?|rules|directions|guidelines|documents|"
             r"context|orders)\b",
-            r"\b(?:your|new|real|actual|updated) (?:system )?(?:instructions?|task|prompt|orders) (?:is|are|now|:)",
+            r"\b(?:your )?(?:new|real|actual|updated) (?:system )?(?:instructions?|task|prompt|orders) (?:is|are|:)",
             r"\byou are (?:now|no longer)\b[^.!?\n]{0,60}\b(?:ai|assistant|model|bot|chatbot|dan|mode|"
             r"unrestricted|pirate|admin)\b",
             r"\b(?:reveal|print|repeat|output|show|leak|disclose)\b[^.!?\n]{0,30}\b(?:your|the) (?:\w+ "
@@ -88,7 +88,7 @@ _ORDERS = re.compile(
             r"^[^.!?\n]{0,20}\b(?:answer|reply|respond|say|output|write)\b (?:only |exactly |just |every question "
             r")?(?:with )?(?:only |exactly |"
             r"just )?[\"“'‘:][^\n]{1,120}(?:and (?:nothing else|stop)|instead)",
-            r"\b(?:always|only|now|instead|must) (?:answer|reply|respond|say|output|write|"
+            r"\b(?:always|only|now|must) (?:answer|reply|respond|say|output|write|"
             r"print)\b[^.!?\n]{0,20}[\"“'‘«]",
             r"(?-i:\bSYSTEM)(?: (?:message|prompt|note|override))?\s*:",
             r"\bdo not (?:tell|inform|mention (?:this|it) to|reveal (?:this|it) to) the (?:user|reader|customer|"

@@ -104,9 +104,10 @@ class Log:
             recipe=self.asked.recipe.name,
             usage=self._usage(),
             ms=ms,
-            trace_id=secrets.token_hex(8),
+            trace_id=secrets.token_hex(8) if self.asked.records else "",
         )
-        self.asked.records.put([self._trace(answer).record()])
+        if self.asked.records:
+            self.asked.records.put([self._trace(answer).record()])
         return answer
 
     def _usage(self) -> Usage:

@@ -52,14 +52,19 @@ def messages(
 
 def instructions(recipe: Recipe) -> str:
     """The system message: the recipe's own instructions or the built-in ones, the rule about documents, the form."""
-    reading = recipe.context is not Context.NONE
-    standard = (INSTRUCTIONS if recipe.cite and recipe.schema is None else WITHOUT_MARKS) if reading else CLOSED
-    parts = [recipe.instructions or standard]
-    if reading:
+    parts = [recipe.instructions or standard(recipe)]
+    if recipe.context is not Context.NONE:
         parts.append(FENCED)
     if recipe.schema is not None:
         parts.append(f"Reply with JSON only, valid for this schema: {json.dumps(recipe.schema, ensure_ascii=False)}")
     return "\n".join(parts)
+
+
+def standard(recipe: Recipe) -> str:
+    """The built-in instructions for a recipe that has none of its own."""
+    if recipe.context is Context.NONE:
+        return CLOSED
+    return INSTRUCTIONS if recipe.cite and recipe.schema is None else WITHOUT_MARKS
 
 
 def block(passage: Shown) -> str:

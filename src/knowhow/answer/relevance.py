@@ -9,6 +9,9 @@ from knowhow.answer.verify import Rarity, claim_terms
 from knowhow.store.analyze import terms
 from knowhow.types import Context, Hit, Recipe
 
+_ASKING = frozenset(terms("long many much old often far big soon late"))
+"""What a question asks with ("how long"), which its answer need not hold."""
+
 
 def relevant(question: str, found: Gathered, recipe: Recipe) -> Gathered:
     """`found` without hits below `recipe.relevance`; only what a search found is gated."""
@@ -27,5 +30,5 @@ def relevances(question: str, hits: tuple[Hit, ...]) -> list[float]:
     """
     texts = [f"{hit.title} {hit.lead} {hit.text}" for hit in hits]
     rarity = Rarity(texts)
-    wanted = claim_terms(question)
+    wanted = set(claim_terms(question)) - _ASKING
     return [max(rarity.share(wanted, terms(text)), hit.vector) for hit, text in zip(hits, texts, strict=True)]

@@ -18,6 +18,8 @@ COVERAGE = 0.5
 """Share of the claim's words, by rarity, that the range must hold. Chosen in docs/answers.md."""
 ENTAILED = 0.5
 """Probability from which a verifier's word counts as support."""
+_FEW = 20
+"""Texts below which nothing can be said about rarity: fewer are treated as that many."""
 _PREFIX = 5
 """Letters two words must share at the front to count as forms of one word, where neither is much longer."""
 
@@ -43,8 +45,8 @@ class Rarity:
 
     def __call__(self, term: str) -> float:
         """BM25's inverse document frequency, kept positive."""
-        seen = self._seen[term]
-        return log(1 + (self._count - seen + 0.5) / (seen + 0.5))
+        seen, count = self._seen[term], max(self._count, _FEW)
+        return log(1 + (count - seen + 0.5) / (seen + 0.5))
 
     def share(self, wanted: Iterable[str], held: Iterable[str]) -> float:
         """Share of `wanted`, weighted by rarity, that is in `held`, also as another form of the word; 0..1."""

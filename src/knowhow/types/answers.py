@@ -22,6 +22,35 @@ class Context(StrEnum):
     FULL = "full"
 
 
+class Form(StrEnum):
+    """How a recipe deals with the form an example asks for: its labels, schema and lengths."""
+
+    FREE = "free"
+    """Nothing is said about it."""
+    TOLD = "told"
+    """The instructions say it."""
+    CONSTRAINED = "constrained"
+    """The model can write nothing else; where a form cannot be enforced it is told."""
+
+
+class ShotsBy(StrEnum):
+    """Which worked examples of a suite's train split are shown."""
+
+    NEAREST = "nearest"
+    """Those most like the question."""
+    FIXED = "fixed"
+    """The same for every question."""
+
+
+class EvidenceAt(StrEnum):
+    """Where in a whole-corpus context the evidence stands: what a position sweep varies."""
+
+    AS_ORDERED = "as-ordered"
+    START = "start"
+    MIDDLE = "middle"
+    END = "end"
+
+
 @dataclass(frozen=True, slots=True)
 class FewShot:
     """One worked example shown in the prompt."""
@@ -47,13 +76,21 @@ class Recipe:
     """Share of the vector side in the fused score, 0..1; 0.5 was measured best (docs/search.md)."""
     reranker: str = ""
     newest_first: bool = False
-    relevance: float = 0.0
-    """Hits scoring below this count as irrelevant; with none left the answer is declined."""
+    relevance: float = 0.35
+    """Hits that hold a smaller share of the question's telling words, and are no nearer by cosine, count as
+    irrelevant; with none left the answer is declined. 0 = no gate. Measured in docs/answers.md."""
     budget: int = 1200
     """Tokens of context shown to the model."""
     instructions: str = ""
     """Replaces the built-in instructions when not empty."""
     examples: tuple[FewShot, ...] = ()
+    """Worked examples shown with every question."""
+    shots: int = 0
+    """How many more are drawn, for each question, from the train split of the suite it belongs to."""
+    shots_by: ShotsBy = ShotsBy.NEAREST
+    form: Form = Form.FREE
+    evidence_at: EvidenceAt = EvidenceAt.AS_ORDERED
+    """For `Context.FULL` on a suite's examples only: where the evidence is put among the other documents."""
     cite: bool = True
     schema: Mapping[str, Any] | None = None
     adapter: str = ""
@@ -133,7 +170,8 @@ class Answer:
     abstained: bool
     reason: Decline | None
     explanation: str
-    """The reason in words a person reads; empty when answered."""
+    """The reason in words a person reads; when answered, what else there is to know (an older source that says
+    otherwise), mostly empty."""
     citations: tuple[Citation, ...]
     unsupported: tuple[tuple[int, int], ...]
     """Sentences `text[a:b]` that no shown range bears out."""
