@@ -61,8 +61,9 @@ def ask(
 ) -> Answer:
     """Answers `question` as `recipe` says, from what `filter` may see, and stores the trace.
 
-    Without `records` nothing is kept. `context` is text that comes with the question and can be cited like a document. `gold` are the ranges that
-    `Context.GOLD` shows. With a `draw` number the model's reply is remembered and reused; without, it is asked anew.
+    Without `records` nothing is kept. `context` is text that comes with the question and can be cited like a
+    document. `gold` are the ranges that `Context.GOLD` shows. With a `draw` number the model's reply is remembered and
+    reused; without, it is asked anew.
     Raises `UsageProblem` for an empty question, `ProviderProblem` when the model fails or the question is too long.
     """
     corpus = Corpus(store, embedder, reranker, filter, overlay)

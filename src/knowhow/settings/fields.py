@@ -57,6 +57,7 @@ class Settings:
     timeout: float = _setting(60.0, "seconds to wait for a provider's reply", 0.1)
     retries: int = _setting(4, "further attempts after a rate limit or a dropped connection", 0)
     keep_traces_days: int = _setting(0, "days traces are kept; 0 = for ever", 0)
+    retention_days: int = _setting(0, "days a replaced or removed version is kept by `documents prune`; 0 = for ever", 0)
     keys: Mapping[str, str] = _table(DEFAULT_KEYS, "host = name of the environment variable that holds its key")
     prices: Mapping[str, Price] = _table({}, "model = {prompt, completion} in US dollars per million tokens")
 

@@ -1,6 +1,19 @@
 """The nouns: plain frozen values that every folder shares and that carry no behaviour of their own."""
 
-from knowhow.types.answers import Answer, Citation, Context, Decline, FewShot, Recipe, Shown, Support, Usage
+from knowhow.types.answers import (
+    Answer,
+    Citation,
+    Context,
+    Decline,
+    EvidenceAt,
+    FewShot,
+    Form,
+    Recipe,
+    ShotsBy,
+    Shown,
+    Support,
+    Usage,
+)
 from knowhow.types.chat import ChatReply, ChatRequest, Message, Role, Sampling, TokenLogprob
 from knowhow.types.core import EVERYTHING, Json, MetaValue, fingerprint
 from knowhow.types.documents import (
@@ -16,7 +29,7 @@ from knowhow.types.documents import (
     SplitSpec,
 )
 from knowhow.types.events import Failure, IngestReport, Progress
-from knowhow.types.history import Action, AuditEntry, Erased
+from knowhow.types.history import Action, AuditEntry, Ended, Erased
 from knowhow.types.search import CandidateTrace, Fate, Filter, Hit, SearchMode, SearchResult
 from knowhow.types.suites import (
     Check,
@@ -57,9 +70,11 @@ __all__ = [
     "Document",
     "DocumentInfo",
     "DocumentState",
+    "Ended",
     "Erased",
     "Estimate",
     "Evidence",
+    "EvidenceAt",
     "Example",
     "Expect",
     "Extract",
@@ -67,6 +82,7 @@ __all__ = [
     "Fate",
     "FewShot",
     "Filter",
+    "Form",
     "Hit",
     "IndexSpec",
     "IngestReport",
@@ -90,6 +106,7 @@ __all__ = [
     "Scalar",
     "SearchMode",
     "SearchResult",
+    "ShotsBy",
     "Shown",
     "Side",
     "Span",

@@ -52,3 +52,12 @@ class Erased:
     """Every name the content was known by."""
     versions: int = 0
     passages: int = 0
+
+
+class Ended(StrEnum):
+    """Why a version does not answer any more."""
+
+    REPLACED = "replaced"
+    REMOVED = "removed"
+    FAILED = "failed"
+    MOVED = "moved"
