@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 
 from knowhow.errors import UsageProblem
+from knowhow.evaluate.fit import Fit
 from knowhow.evaluate.rows import ROW, RUN, row_of, row_record, run_json
 from knowhow.evaluate.single import Asking, Setup, ask_one
 from knowhow.evaluate.summary import every_draw, latency, measures, shares, spent, timed
@@ -43,13 +44,16 @@ def evaluate(
     `grounding` looks every sentence up in the corpus. Raises `UsageProblem` where there is nothing to ask.
     """
     examples = _chosen(suite, split)
+    fit = Fit(recipe, suite, setup.embedder)
     started = time.time()
     revision = setup.store.revision()
     run = run_id(suite, recipe, split, draws, revision)
     done = {(row.draw, row.id): row for row in _known(setup, run)}
     evidence = locate_evidence(examples, lambda uri, as_of: _document(setup, uri, as_of))
     wanted = [
-        Asking(example, recipe, evidence[example.id], draw, grounding) for draw in range(draws) for example in examples
+        Asking(example, fitted, evidence[example.id], draw, grounding)
+        for example, fitted in ((example, fit(example)) for example in examples)
+        for draw in range(draws)
     ]
     missing = [asking for asking in wanted if (asking.draw, asking.example.id) not in done]
     yield Progress(len(wanted) - len(missing), len(wanted), "answers", recipe.name)

@@ -19,6 +19,7 @@ from knowhow.types import (
     EVERYTHING,
     Answer,
     Context,
+    EvidenceAt,
     Example,
     Fate,
     Filter,
@@ -119,7 +120,7 @@ def _answer(setup: Setup, asking: Asking) -> Answer:
         filter=_filter(example),
         history=_history(example),
         context=example.context,
-        gold=_gold(asking.evidence) if asking.recipe.context is Context.GOLD else (),
+        gold=_gold(asking.evidence) if _shows_gold(asking.recipe) else (),
         draw=asking.draw,
     )
 
@@ -131,6 +132,10 @@ def _filter(example: Example) -> Filter:
 def _history(example: Example) -> tuple[Message, ...]:
     """The conversation before its last turn; instructions are the recipe's, so a system turn is left out."""
     return tuple(turn for turn in example.messages[:-1] if turn.role != "system")
+
+
+def _shows_gold(recipe: Recipe) -> bool:
+    return recipe.context is Context.GOLD or recipe.evidence_at is not EvidenceAt.AS_ORDERED
 
 
 def _gold(evidence: Sequence[Located]) -> tuple[Range, ...]:

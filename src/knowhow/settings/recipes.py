@@ -8,14 +8,22 @@ from enum import StrEnum
 from typing import Any
 
 from knowhow.errors import ConfigProblem
-from knowhow.types import Context, FewShot, Recipe, Sampling
+from knowhow.types import Context, FewShot, Form, Recipe, Sampling
+
+SHOTS = 5
+"""Worked examples that the built-in few-shot recipes draw."""
 
 BUILT_IN: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         Recipe(name="rag"),
         Recipe(name="closed-book", context=Context.NONE, cite=False),
+        Recipe(name="prompt", context=Context.NONE, cite=False, form=Form.TOLD),
+        Recipe(name="prompt+schema", context=Context.NONE, cite=False, form=Form.CONSTRAINED),
+        Recipe(name="few-shot", context=Context.NONE, cite=False, form=Form.TOLD, shots=SHOTS),
         Recipe(name="long-context", context=Context.FULL, budget=100_000),
+        Recipe(name="rag+few-shot", form=Form.TOLD, shots=SHOTS),
+        Recipe(name="rag+schema", form=Form.CONSTRAINED),
         Recipe(name="gold", context=Context.GOLD),
     )
 }
