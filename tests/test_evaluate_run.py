@@ -102,10 +102,10 @@ def test_a_run_has_a_vector_of_verdicts_for_every_example(world: World) -> None:
 
 def test_declines_have_precision_and_recall(world: World) -> None:
     silent = FakeChat(lambda request: "The documents do not say." if "Ada" in request.question else speak(request))
-    mars = example("mars", "How many moons has Mars in the returns policy for a laptop?", abstain=True)
-    suite = Suite("s", (*SUITE.examples, mars))
+    talked = example("talked", RETURNS.question, abstain=True)
+    suite = Suite("s", (*SUITE.examples, talked))
     run, rows = finish(evaluate(suite, replace(Recipe(), cite=False), setup(world, silent)))
-    assert {row.id: row.abstained for row in rows} == {"returns": False, "ceo": True, "moon": True, "mars": False}
+    assert {row.id: row.abstained for row in rows} == {"returns": False, "ceo": True, "moon": True, "talked": False}
     assert run.measures["abstention.precision"].mean == 0.5
     assert run.measures["abstention.recall"].mean == 0.5
 
