@@ -68,7 +68,7 @@ def ask(
     """
     corpus = Corpus(store, embedder, reranker, filter, overlay)
     asked = Asked(question, recipe, corpus, records, model, verifier, price, history, context, gold, draw)
-    flow = _flow(asked, live=False)
+    flow = _flow(asked)
     while True:
         try:
             next(flow)
@@ -99,10 +99,10 @@ def stream(
     its marks settled, and it may be a decline."""
     corpus = Corpus(store, embedder, reranker, filter, overlay)
     asked = Asked(question, recipe, corpus, records, model, verifier, price, history, context, gold, draw)
-    return _flow(asked, live=True)
+    return _flow(asked)
 
 
-def _flow(asked: Asked, *, live: bool) -> Generator[str, None, Answer]:
+def _flow(asked: Asked) -> Generator[str, None, Answer]:
     if not asked.question.strip():
         raise UsageProblem("the question is empty; say what you want to know")
     log = Log(asked, revision=asked.corpus.store.revision())
@@ -123,7 +123,7 @@ def _flow(asked: Asked, *, live: bool) -> Generator[str, None, Answer]:
         text, citations = _both_sides(disagreement, shown)
         return log.declined(Decline.CONFLICT, text, _disagreement(disagreement), citations)
     log.request = _request(asked, shown, log.room.history)
-    log.reply, log.remembered = yield from _said(asked, log.request, shown, live)
+    log.reply, log.remembered = yield from _said(asked, log.request, shown)
     log.lap("model")
     log.reading = read(log.reply.text, asked.question, shown, asked.recipe, asked.verifier)
     log.lap("check")
@@ -175,15 +175,11 @@ def _request(asked: Asked, shown: tuple[Shown, ...], history: tuple[Message, ...
     )
 
 
-def _said(
-    asked: Asked, request: ChatRequest, shown: Sequence[Shown], live: bool
-) -> Generator[str, None, tuple[ChatReply, bool]]:
+def _said(asked: Asked, request: ChatRequest, shown: Sequence[Shown]) -> Generator[str, None, tuple[ChatReply, bool]]:
     """Asks the model; yields what is safe to show of the reply as it comes."""
     uris = frozenset(passage.hit.uri for passage in shown)
     tags = [asked.corpus.access(uri) or frozenset() for uri in uris if uri != CONTEXT_URI]
-    flow = call(
-        asked.model, request, asked.records, live=live, draw=asked.draw, access=frozenset().union(*tags), uris=uris
-    )
+    flow = call(asked.model, request, asked.records, draw=asked.draw, access=frozenset().union(*tags), uris=uris)
     rinse = Rinse([*(passage.text for passage in shown), asked.question])
     try:
         while True:
