@@ -24,6 +24,8 @@ def commands() -> Iterator[list[str]]:
         if below is None:
             yield path
         else:
+            if command.invoke_without_command and path:  # type: ignore[attr-defined]
+                yield path
             for name, child in below.items():
                 yield from walk(child, [*path, name])
 

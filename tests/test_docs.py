@@ -71,6 +71,8 @@ def parse(words: list[str]) -> None:
     """Parses a command line without running it; raises where it is wrong."""
     command = typer.main.get_command(app)
     while hasattr(command, "commands"):
+        if command.invoke_without_command and (not words or words[0].startswith("-")):
+            break
         assert words[0] in command.commands, f"no command {words[0]}"
         command, words = command.commands[words[0]], words[1:]
     command.make_context("knowhow", words)

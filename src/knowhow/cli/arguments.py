@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,16 +13,24 @@ from typing import Any
 from knowhow.errors import UsageProblem
 from knowhow.types import Message
 
+_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
-def read_time(text: str) -> float:
-    """UTC seconds of an ISO date (the end of that day) or time; without a zone it is UTC."""
+
+def read_time(text: str, *, end_of_day: bool = True) -> float:
+    """UTC seconds of an ISO time, of an ISO date (its last instant, or its first), or of so long ago: 30m, 12h, 7d, 2w.
+
+    Without a zone it is UTC.
+    """
+    if ago := _AGO.fullmatch(text):
+        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageProblem(f'"{text}" is not a time; write 2026-03-01 or 2026-03-01T12:00:00') from None
+        raise UsageProblem(f'"{text}" is not a time; write 2026-03-01, 2026-03-01T12:00:00, or 7d for then') from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    if len(text) <= len("2026-03-01"):
+    if end_of_day and len(text) <= len("2026-03-01"):
         moment += timedelta(days=1, microseconds=-1)
     return moment.timestamp()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from knowhow.cli import options
-from knowhow.cli.arguments import read_access, read_where
+from knowhow.cli.arguments import read_access, read_time, read_where
 from knowhow.cli.output import clean, follow, note, size, styled, table, write, write_json
 
 if TYPE_CHECKING:
@@ -88,8 +88,11 @@ def _print_report(report: IngestReport) -> None:
 
 
 def documents(
+    context: typer.Context,
     source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this source.")] = None,
     where: options.Where = None,
+    as_of: options.AsOf = None,
+    removed: Annotated[bool, typer.Option("--removed", help="Also what is there no more.")] = False,
     access: options.Access = None,
     workspace: options.In = None,
     as_json: options.AsJson = False,
@@ -98,11 +101,20 @@ def documents(
 
     \b
     Example: knowhow documents --where customer=acme
+             knowhow documents log policies/returns.md
     """
+    if context.invoked_subcommand:
+        return
     from knowhow.workspace import Workspace, document_json
 
     with Workspace.open(workspace) as opened:
-        found = opened.documents(source=source, where=read_where(where), access=read_access(access))
+        found = opened.documents(
+            source=source,
+            where=read_where(where),
+            access=read_access(access),
+            as_of=read_time(as_of) if as_of else None,
+            removed=removed,
+        )
     if as_json:
         write_json([document_json(info) for info in found])
         return

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from knowhow.cli import answering, corpus, setup
+from knowhow.cli import answering, corpus, history, setup
 from knowhow.cli.output import note, styled, write_json
 from knowhow.errors import KnowhowError
 
 INTERRUPTED = 130
 
 
-def _group(name: str | None, text: str) -> typer.Typer:
+def _group(name: str | None, text: str | None) -> typer.Typer:
     return typer.Typer(
         name=name,
         help=text,
@@ -31,10 +31,18 @@ app.command("init")(setup.init)
 app.command("ingest")(corpus.ingest)
 app.command("search")(answering.search)
 app.command("ask")(answering.ask)
-app.command("documents")(corpus.documents)
+documents = _group("documents", corpus.documents.__doc__)
+documents.callback(invoke_without_command=True)(corpus.documents)
+documents.command("log")(history.documents_log)
+documents.command("diff")(history.documents_diff)
+documents.command("audit")(history.documents_audit)
+documents.command("prune")(history.documents_prune)
+documents.command("purge")(history.documents_purge)
+app.add_typer(documents)
 traces = _group("traces", "How earlier answers came about.")
 traces.command("list")(answering.traces_list)
 traces.command("show")(answering.traces_show)
+traces.command("replay")(history.traces_replay)
 app.add_typer(traces)
 app.command("feedback")(answering.feedback)
 app.command("reindex")(corpus.reindex)

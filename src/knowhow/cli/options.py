@@ -22,6 +22,8 @@ Where = Annotated[
 ]
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", metavar="TIME", help="From what was known then, e.g. 2026-03-01 or 2026-03-01T12:00Z."),
+    typer.Option(
+        "--as-of", metavar="TIME", help="From what was known then, e.g. 2026-03-01, 2026-03-01T12:00Z, 7d ago: 7d."
+    ),
 ]
 NewestFirst = Annotated[bool, typer.Option("--newest-first", help="Prefer what took effect last.")]

@@ -1,7 +1,9 @@
 """What a user holds: a workspace with its verbs, its health checks, and the JSON shapes other programs rely on."""
 
+from knowhow.answer.replay import replay_json
 from knowhow.answer.shape import answer_json
 from knowhow.workspace.doctor import examine
+from knowhow.workspace.history import audit_json, diff_json, purged_json, version_json
 from knowhow.workspace.home import load_settings
 from knowhow.workspace.shapes import config_json, document_json, ingest_json, search_json
 from knowhow.workspace.workspace import Workspace
@@ -9,10 +11,15 @@ from knowhow.workspace.workspace import Workspace
 __all__ = [
     "Workspace",
     "answer_json",
+    "audit_json",
     "config_json",
+    "diff_json",
     "document_json",
     "examine",
     "ingest_json",
     "load_settings",
+    "purged_json",
+    "replay_json",
     "search_json",
+    "version_json",
 ]

@@ -40,6 +40,7 @@ from knowhow.types import (
     SearchMode,
     SearchResult,
 )
+from knowhow.workspace.evaluating import Evaluations
 from knowhow.workspace.history import History
 from knowhow.workspace.home import load_settings, start
 from knowhow.workspace.parts import Parts
@@ -67,6 +68,7 @@ class Workspace:
         self._loaded = loaded
         self._parts = Parts(folder, loaded)
         self.history = History(self._parts.store, self._parts.records, self._tags(None), self.settings.retention_days)
+        self.evaluations = Evaluations(self._parts, folder, self.settings, self.recipe)
 
     @classmethod
     def init(cls, path: str | os.PathLike[str] = ".") -> Workspace:
@@ -172,9 +174,11 @@ class Workspace:
         source: str | None = None,
         where: Mapping[str, MetaValue] | None = None,
         access: frozenset[str] | None = None,
+        as_of: float | None = None,
+        removed: bool = False,
     ) -> list[DocumentInfo]:
-        """Every document the asker may see, failed ones included, sorted by uri."""
-        return list(self._parts.store.documents(self._filter(access, where, None), source=source))
+        """Every document the asker may see, failed ones included, sorted by uri; `removed` adds those gone."""
+        return list(self._parts.store.documents(self._filter(access, where, as_of), source=source, removed=removed))
 
     def document(self, uri: str, *, version: int | None = None, access: frozenset[str] | None = None) -> Document:
         """One document with its text. Raises `NotFound`."""
