@@ -107,7 +107,12 @@ def print_answer(answer: Answer) -> None:
         write(styled("No answer: ", "yellow") + clean(answer.explanation))
     else:
         write(_marked(answer))
+    printed = set()
     for citation in answer.citations:
+        same = (citation.mark, citation.uri, citation.start, citation.end, citation.supported)
+        if same in printed:
+            continue
+        printed.add(same)
         place = citation.place.label()
         head = f"[{citation.mark.strip('[]')}] {clean(citation.uri)}" + (f"  {clean(place)}" if place else "")
         write(f"\n{styled(head, 'bold')}  {_support(citation.supported, citation.reason)}")
