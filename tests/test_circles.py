@@ -44,6 +44,11 @@ def test_list_items_lose_their_marker_with_their_text() -> None:
     )
 
 
+def test_a_heading_that_led_to_the_repetition_goes_with_it() -> None:
+    reply = said("It lasts for 21 days.\n\n## How long\n\nIt lasts for 21 days.\n")[1]
+    assert reply.text == "It lasts for 21 days."
+
+
 def test_constrained_output_is_left_alone() -> None:
     assert said(LOOP, {"type": "object"})[1].text.count("75 euros") == 9
 

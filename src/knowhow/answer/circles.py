@@ -27,6 +27,12 @@ def begins_again(text: str) -> int | None:
 
 
 def _line_start(text: str, at: int) -> int:
-    """`at`, or where its line starts when only a list marker stands before it."""
-    start = text.rfind("\n", 0, at) + 1
-    return start if not any(c.isalpha() for c in text[start:at]) else at
+    """`at`, or before the list marker and the headings that lead to it and to nothing else now."""
+    while True:
+        line = text.rfind("\n", 0, at) + 1
+        lead = text[line:at].strip()
+        if any(c.isalpha() for c in lead) and not lead.startswith("#"):
+            return at
+        if line == 0:
+            return 0
+        at = line - 1 if not lead or lead.startswith("#") else line
