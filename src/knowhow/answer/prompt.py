@@ -12,18 +12,13 @@ from datetime import UTC, datetime
 from knowhow.answer.guard import disarm, orders
 from knowhow.types import Context, Hit, Message, Recipe, Shown, fingerprint
 
+_DECLINE = 'If the documents do not contain the answer, reply only: "The documents do not say."'
 INSTRUCTIONS = (
-    "Answer the question from the documents only, in one or two short sentences, with the exact numbers, dates "
-    "and names they give. "
-    "After each sentence write the mark of the document it comes from, like [1]. "
-    'If the documents do not contain the answer, reply only: "The documents do not say."'
+    "Answer the question briefly with facts from the documents, and end each sentence with the mark of its document, "
+    f"like [1]. {_DECLINE}"
 )
 """Chosen by measurement with the starter model; the table is in docs/answers.md."""
-WITHOUT_MARKS = (
-    "Answer the question from the documents only, in one or two short sentences, with the exact numbers, dates "
-    "and names they give. "
-    'If the documents do not contain the answer, reply only: "The documents do not say."'
-)
+WITHOUT_MARKS = f"Answer the question briefly with facts from the documents. {_DECLINE}"
 CLOSED = (
     'Answer the question in one or two short sentences. If you do not know the answer, reply only: "I do not know."'
 )
@@ -36,8 +31,12 @@ def messages(
     recipe: Recipe,
     history: Sequence[Message] = (),
 ) -> tuple[Message, ...]:
-    """The conversation put to the model. The fence's name is a hash of question and documents: the same request gives
-    the same prompt, and no document can know the name to close its own fence."""
+    """The conversation put to the model.
+
+    What was retrieved stands best last, next to the question, where small models read best (docs/answers.md); marks
+    still count from the best. The fence is named by a hash of question and documents: the same request gives the same
+    prompt, and no document can know the name to close its own fence.
+    """
     turns = [Message("system", instructions(recipe))]
     for example in recipe.examples:
         turns += [Message("user", example.input), Message("assistant", example.output)]
@@ -45,7 +44,8 @@ def messages(
     asked = f"Question: {disarm(question)}"
     if recipe.context is not Context.NONE or shown:
         fence = fingerprint([question, [passage.text for passage in shown]], 8)
-        blocks = "\n\n".join(block(passage) for passage in shown)
+        nearest_last = shown[::-1] if recipe.context is Context.RETRIEVED else shown
+        blocks = "\n\n".join(block(passage) for passage in nearest_last)
         asked = f"<documents {fence}>\n{blocks}\n</documents {fence}>\n\n{asked}"
     return (*turns, Message("user", asked))
 
