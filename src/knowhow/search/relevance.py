@@ -32,6 +32,6 @@ def relevance(covered: Floats, vector: Floats | None) -> Floats:
     Fitted on questions whose answer is in the corpus against the same questions with it taken out, and on questions
     people found unanswerable (bench/search_quality.py, docs/search.md); 0.5 means as likely as not.
     """
-    odds = 5.4 * covered + 5.1 * vector - 5.3 if vector is not None else 6.0 * covered - 3.6
+    odds = 5.4 * covered + 4.7 * vector - 5.1 if vector is not None else 6.1 * covered - 3.2
     chance: Floats = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
     return chance
