@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -176,7 +176,7 @@ def _retag(store: Store, plan: Plan, tagging: Tagging, batch: Batch, tally: _Tal
     given = tasks | {found.uri for found in plan.unchanged} if plan.partial else None
     before: dict[str, DocumentInfo] = {}
     changes = []
-    for info in store.documents(_ALL, source=plan.source.name, removed=True):
+    for info in _standing(store, plan.source.name, given):
         if info.uri in removed or (given is not None and info.uri not in given):
             continue
         failed = info.state is DocumentState.FAILED
@@ -197,6 +197,13 @@ def _retag(store: Store, plan: Plan, tagging: Tagging, batch: Batch, tally: _Tal
         if batch.is_full:
             batch.write()
     return before
+
+
+def _standing(store: Store, source: str, given: set[str] | None) -> Iterator[DocumentInfo]:
+    """How the documents of a source stand, those gone included; only the `given` ones where these are few."""
+    filters = [_ALL] if given is None else [replace(_ALL, where={"uri": uri}) for uri in sorted(given)]
+    for filter in filters:
+        yield from store.documents(filter, source=source, removed=True)
 
 
 def _take(

@@ -60,6 +60,23 @@ class Scan:
         return not any(uri == gap or (gap.endswith("/") and uri.startswith(gap)) for gap in self.unseen)
 
 
+class LeftOut:
+    """What a sync of the folder `root` does not look at."""
+
+    def __init__(self, root: Path) -> None:
+        """Raises `UsageProblem` for an ignore file that cannot be read."""
+        self._ignored = _ignore_patterns(root)
+
+    def covers(self, relative: str) -> bool:
+        """Whether the file or folder at this path, POSIX style, is left out, or one that holds it."""
+        if relative == IGNORE_FILE:
+            return False
+        *folders, name = relative.split("/")
+        if any(_is_hidden(folder) or folder in _IGNORED_FOLDERS for folder in folders):
+            return True
+        return _is_hidden(name) or name in _IGNORED_FOLDERS or _is_scratch(name) or self._ignored.match_file(relative)
+
+
 def scan_folder(root: Path, prefix: str) -> Scan:
     """Every regular file under `root`, in the order of names, but hidden and ignored ones.
 
@@ -71,8 +88,8 @@ def scan_folder(root: Path, prefix: str) -> Scan:
     ignored = _ignore_patterns(root)
     claimed: dict[str, str] = {}
     for entry, relative in _walk(root, prefix, ignored, scan):
-        portable = _portable(relative)
-        uri = prefix + portable
+        name = portable(relative)
+        uri = prefix + name
         try:
             if entry.is_symlink() and not _is_within(os.path.realpath(entry.path), inside):
                 scan.warnings.append((uri, "a symbolic link that leaves the folder is not followed"))
@@ -94,7 +111,7 @@ def scan_folder(root: Path, prefix: str) -> Scan:
             scan.failed.append(Failure(uri, ReadProblem.UNREADABLE.value, detail))
             continue
         claimed[uri] = relative
-        scan.found.append(Found(uri, entry.path, portable, status.st_size, changed_ns(status)))
+        scan.found.append(Found(uri, entry.path, name, status.st_size, changed_ns(status)))
     return scan
 
 
@@ -106,8 +123,8 @@ def scan_files(paths: Sequence[Path], prefix: str, root: str = "") -> Scan:
     scan = Scan()
     folders: dict[str, Path] = {}
     for path in dict.fromkeys(paths):
-        relative = _portable(_below(path, root).as_posix() if root else str(path))
-        uri = prefix + (relative if root else _portable(path.name))
+        relative = portable(_below(path, root).as_posix() if root else str(path))
+        uri = prefix + (relative if root else portable(path.name))
         if uri in folders:
             raise UsageProblem(
                 f"{path} and {folders[uri] / path.name} would both be {uri!r}; "
@@ -139,7 +156,7 @@ def _walk(root: Path, prefix: str, ignored: GitIgnoreSpec, scan: Scan) -> Iterat
         except OSError as error:
             if not folder:
                 raise UsageProblem(f"cannot read the folder {root}: {error.strerror}; nothing was ingested") from error
-            _unseen(scan, prefix + _portable(folder), error)
+            _unseen(scan, prefix + portable(folder), error)
             continue
         below = []
         for entry in entries:
@@ -186,7 +203,7 @@ def _is_within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _portable(path: str) -> str:
+def portable(path: str) -> str:
     """The same text on every machine: NFC, bytes that are no UTF-8 and control characters written as \\xNN."""
     if path.isascii() and path.isprintable():
         return path
