@@ -53,6 +53,11 @@ def read_access(text: str | None) -> frozenset[str] | None:
     return frozenset(tag.strip() for tag in text.split(",") if tag.strip())
 
 
+def read_list(text: str | None) -> list[str]:
+    """Comma-separated names in their order."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
 def read_text(path: Path) -> str:
     """A text file the user named. Raises `UsageProblem`."""
     try:

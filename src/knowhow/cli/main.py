@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from knowhow.cli import answering, corpus, history, setup
+from knowhow.cli import answering, corpus, evaluating, history, setup
 from knowhow.cli.output import note, styled, write_json
 from knowhow.errors import KnowhowError
 
@@ -45,6 +45,8 @@ traces.command("show")(answering.traces_show)
 traces.command("replay")(history.traces_replay)
 app.add_typer(traces)
 app.command("feedback")(answering.feedback)
+app.command("evaluate")(evaluating.evaluate)
+app.command("compare")(evaluating.compare)
 app.command("reindex")(corpus.reindex)
 app.command("doctor")(setup.doctor)
 config = _group("config", "Settings and recipes, and where each value comes from.")

@@ -16,6 +16,7 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from knowhow.report import Table
     from knowhow.types import Progress
 
 R = TypeVar("R")
@@ -76,6 +77,20 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     write(styled(line(head), "bold"))
     for row in body:
         write(line(row))
+
+
+def print_table(shown: Table) -> None:
+    """A report's table, with its numbers to the right."""
+    right = [column in shown.numbers for column in shown.columns]
+    body = [[clean(cell).replace("\n", " ") for cell in row] for row in [shown.columns, *shown.rows]]
+    widths = [max(len(row[i]) for row in body) for i in range(len(right))]
+    for number, row in enumerate(body):
+        cells = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        line = "  ".join(cells).rstrip()
+        write(styled(line, "bold") if number == 0 else line)
 
 
 def size(count: int, one: str, many: str = "") -> str:

@@ -34,7 +34,7 @@ def compare(rows: Mapping[str, Sequence[Row]], baseline: str) -> list[Pair]:
 
 def pair(a: Sequence[Row], b: Sequence[Row], check: Check, names: tuple[str, str]) -> Pair:
     """`b` against `a` on one check; with nothing that both have measured, every number is None."""
-    scores_a, scores_b = _scores(a, check), _scores(b, check)
+    scores_a, scores_b = scores(a, check), scores(b, check)
     groups = {row.id: row.group for row in a}
     ids = [id for id in scores_a if id in scores_b]
     if not ids:
@@ -59,7 +59,7 @@ def pair(a: Sequence[Row], b: Sequence[Row], check: Check, names: tuple[str, str
     )
 
 
-def _scores(rows: Sequence[Row], check: Check) -> dict[str, float]:
+def scores(rows: Sequence[Row], check: Check) -> dict[str, float]:
     """Example → share of its measured draws that pass, in the order of the rows."""
     outcomes: dict[str, list[float]] = {}
     for row in rows:

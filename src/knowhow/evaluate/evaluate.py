@@ -43,12 +43,12 @@ def evaluate(
     again next time; wrong keys, unknown models and unreachable hosts end the run at once (`ProviderProblem`).
     `grounding` looks every sentence up in the corpus. Raises `UsageProblem` where there is nothing to ask.
     """
-    examples = _chosen(suite, split)
+    examples = chosen(suite, split)
     fit = Fit(recipe, suite, setup.embedder)
     started = time.time()
     revision = setup.store.revision()
-    run = run_id(suite, recipe, split, draws, revision)
-    done = {(row.draw, row.id): row for row in _known(setup, run)}
+    run = run_id(suite, recipe, split, draws, revision, judge=setup.judge.id if setup.judge else "")
+    done = {(row.draw, row.id): row for row in known_rows(setup, run)}
     evidence = locate_evidence(examples, lambda uri, as_of: _document(setup, uri, as_of))
     wanted = [
         Asking(example, fitted, evidence[example.id], draw, grounding)
@@ -76,9 +76,9 @@ def evaluate(
     return result
 
 
-def run_id(suite: Suite, recipe: Recipe, split: Split | None, draws: int, revision: int) -> str:
+def run_id(suite: Suite, recipe: Recipe, split: Split | None, draws: int, revision: int, *, judge: str = "") -> str:
     """12 hex digits over everything that can change a row."""
-    return fingerprint([suite.hash, recipe.hash, recipe.model, split, draws, revision, code_version()], 12)
+    return fingerprint([suite.hash, recipe.hash, recipe.model, split, draws, revision, code_version(), judge], 12)
 
 
 def code_version() -> str:
@@ -95,13 +95,13 @@ def rows_of(setup: Setup, run: str) -> Iterator[Row]:
         yield row_of(record.body)
 
 
-def _known(setup: Setup, run: str) -> Iterator[Row]:
+def known_rows(setup: Setup, run: str) -> Iterator[Row]:
     """Rows that need not be asked again."""
     return (row for row in rows_of(setup, run) if not row.failure)
 
 
-def _chosen(suite: Suite, split: Split | None) -> list[Example]:
-    """Examples of the split that a person has kept."""
+def chosen(suite: Suite, split: Split | None) -> list[Example]:
+    """Examples of the split that a person has kept. Raises `UsageProblem` where there is none."""
     if not suite.examples:
         raise UsageProblem(f"the suite {suite.name} is empty; `knowhow suite draft` proposes examples")
     kept = [one for one in suite.examples if not one.draft]

@@ -10,6 +10,7 @@ from knowhow.answer.trace import KIND, Trace
 from knowhow.answer.verify import check as verify
 from knowhow.errors import KnowhowError, ProviderKind, ProviderProblem
 from knowhow.evaluate.checks import check, unanswered
+from knowhow.evaluate.judge import Judge, needs_judge
 from knowhow.evaluate.knowledge import Seen
 from knowhow.evaluate.said import unmarked
 from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
@@ -18,6 +19,7 @@ from knowhow.settings import Price
 from knowhow.types import (
     EVERYTHING,
     Answer,
+    Check,
     Context,
     EvidenceAt,
     Example,
@@ -50,6 +52,8 @@ class Setup:
     reranker: Reranker | None = None
     verifier: Verifier | None = None
     price: Price | None = None
+    judge: Judge | None = None
+    """Decides the content where only a reference or a rubric says what is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,10 @@ def ask_one(setup: Setup, asking: Asking) -> tuple[Row, frozenset[str], frozense
         seen=_seen(trace, asking.recipe) if trace else None,
         support=_support(setup, asking, answer) if asking.grounding else None,
     )
+    access = record.access if record else example.access
+    uris = record.uris if record else frozenset()
+    if setup.judge and needs_judge(example, verdicts[Check.CONTENT]):
+        verdicts[Check.CONTENT] = setup.judge.content(example, answer, asking.draw, access, uris)
     row = Row(
         id=example.id,
         group=example.group,
@@ -102,7 +110,7 @@ def ask_one(setup: Setup, asking: Asking) -> tuple[Row, frozenset[str], frozense
         remembered=trace.remembered if trace else False,
     )
     # the answer may repeat any of them, so the row is as closed as its trace and is purged with them
-    return row, record.access if record else example.access, record.uris if record else frozenset()
+    return row, access, uris
 
 
 def _answer(setup: Setup, asking: Asking) -> Answer:

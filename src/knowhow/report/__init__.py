@@ -2,6 +2,7 @@
 
 from knowhow.report.page import Section, page
 from knowhow.report.plots import Bar, Point, Series, bars, lines, scatter
+from knowhow.report.sides import Side, side_by_side
 from knowhow.report.table import Table, to_html, to_markdown
 
 __all__ = [
@@ -9,11 +10,13 @@ __all__ = [
     "Point",
     "Section",
     "Series",
+    "Side",
     "Table",
     "bars",
     "lines",
     "page",
     "scatter",
+    "side_by_side",
     "to_html",
     "to_markdown",
 ]

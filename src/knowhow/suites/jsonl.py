@@ -109,11 +109,19 @@ def _notes(examples: list[Example]) -> tuple[str, ...]:
 
 def write_suite(examples: Iterable[Example], path: Path) -> None:
     """Writes one example a line; reading the file back gives equal examples. Replaces `path` only when complete."""
+    write_lines(map(example_json, examples), path)
+
+
+def write_lines(bodies: Iterable[Any], path: Path) -> None:
+    """Writes one JSON value a line, and replaces `path` only when all are written. Raises `UsageProblem`."""
     part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as file:
-        for example in examples:
-            file.write(json.dumps(example_json(example), ensure_ascii=False) + "\n")
-    part.replace(path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            for body in bodies:
+                file.write(json.dumps(body, ensure_ascii=False) + "\n")
+        part.replace(path)
+    except OSError as error:
+        raise UsageProblem(f"cannot write {path}: {error.strerror}") from None
 
 
 def example_json(example: Example) -> dict[str, Any]:

@@ -1,0 +1,275 @@
+"""Commands that measure: evaluate and compare."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from knowhow.cli import options
+from knowhow.cli.arguments import read_list
+from knowhow.cli.output import clean, follow, note, print_table, size, styled, write, write_json
+from knowhow.cli.spending import Spending, agree
+from knowhow.errors import UsageProblem
+from knowhow.types import Split
+
+if TYPE_CHECKING:
+    from knowhow.evaluate.gates import Gate
+    from knowhow.workspace.evaluating import Compared, Evaluated, Plan
+
+FAILED_NAMED = 5
+GATE_FAILED, PARTLY = 5, 8
+
+SuiteName = Annotated[
+    str, typer.Argument(metavar="SUITE", help="A suite file or folder, or the name of one in suites/.")
+]
+Models = Annotated[str | None, typer.Option("--models", metavar="A,B", help="Cross the recipes with these models.")]
+Draws = Annotated[int, typer.Option("--draws", min=1, max=100, help="Ask each example so often.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first examples.")]
+SplitOption = Annotated[Split, typer.Option("--split", help="Which examples; those without a split are `test`.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Examples asked at once.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")]
+MaxCost = Annotated[float | None, typer.Option("--max-cost", min=0, metavar="USD", help="Stop when so much is spent.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Spend without asking.")]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write one self-contained page.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown.")]
+
+
+def evaluate(
+    suite: SuiteName,
+    recipe: Annotated[str | None, typer.Option("--recipe", metavar="NAME", help="A recipe's name.")] = None,
+    models: Models = None,
+    draws: Draws = 1,
+    split: SplitOption = Split.TEST,
+    limit: Limit = None,
+    gate: Annotated[
+        list[str] | None, typer.Option("--gate", metavar="LEVEL", help='e.g. "content>=0.8" (repeatable).')
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option("--judge", metavar="MODEL", help="A calibrated judge for references and rubrics.")
+    ] = None,
+    html: Html = None,
+    markdown: Markdown = None,
+    workers: Workers = 4,
+    max_cost: MaxCost = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    workspace: options.In = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Ask a suite's examples and say how good the answers are.
+
+    Interrupted, it goes on where it stopped. Exit code 5: a gate failed; 8: some examples have no answer.
+
+    \b
+    Example: knowhow evaluate suites/returns.jsonl --recipe rag --gate "content>=0.8"
+    """
+    from knowhow.evaluate.gates import level, read_level
+    from knowhow.workspace import Workspace
+
+    for one in gate or ():
+        read_level(one)
+    with Workspace.open(workspace) as opened:
+        evaluations = opened.evaluations
+        plan = evaluations.plan(
+            suite, [recipe] if recipe else (), models=read_list(models), split=split, draws=draws, limit=limit
+        )
+        previews = evaluations.preview(plan)
+        if not agree(previews, Spending(dry_run, yes, max_cost), as_json):
+            return
+        if judge:
+            evaluations.check_judge(judge)
+        done, left = [], max_cost
+        for one_recipe in plan.recipes:
+            found = follow(evaluations.evaluate(plan, one_recipe, max_cost=left, workers=workers, judge=judge or ""))
+            left = None if left is None else left - (found.run.usage.cost_usd or 0.0)
+            done.append(found)
+    gates = [level(one, found.run) for found in done for one in gate or ()]
+    _write_reports(plan, done, None, gates, html, markdown)
+    if as_json:
+        bodies = [
+            {**_run_json(found), "gates": [_gate_json(g) for g in gates if g.recipe == found.run.recipe.name]}
+            for found in done
+        ]
+        write_json(bodies[0] if len(bodies) == 1 else {"recipes": bodies})
+    else:
+        _print_runs(done)
+        _print_gates(gates)
+    _end(done, gates)
+
+
+def compare(
+    suite: SuiteName,
+    recipes: Annotated[str, typer.Option("--recipes", metavar="A,B,C", help="Recipes to set side by side.")] = "",
+    models: Models = None,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="NAME", help="What the others are held against; else the first.")
+    ] = None,
+    positions: Annotated[
+        bool, typer.Option("--positions", help="Also put the evidence at start, middle and end of a long context.")
+    ] = False,
+    draws: Draws = 1,
+    split: SplitOption = Split.TEST,
+    limit: Limit = None,
+    gate: Annotated[
+        list[str] | None, typer.Option("--gate", metavar="GATE", help="no-worse:RECIPE[:CHECK] (repeatable).")
+    ] = None,
+    margin: Annotated[float, typer.Option("--margin", min=0, max=1, help="How much worse is not worse.")] = 0.05,
+    html: Html = None,
+    markdown: Markdown = None,
+    workers: Workers = 4,
+    max_cost: MaxCost = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    workspace: options.In = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say which recipe is better on a suite, and whether the difference is real.
+
+    Exit code 5: a gate failed; 8: some examples have no answer.
+
+    \b
+    Example: knowhow compare suites/returns.jsonl --recipes closed-book,rag,gold --baseline rag
+    """
+    from knowhow.evaluate.gates import no_worse, read_no_worse
+    from knowhow.workspace import Workspace
+
+    with Workspace.open(workspace) as opened:
+        evaluations = opened.evaluations
+        named = read_list(recipes) or ([opened.settings.recipe] if models or positions else [])
+        plan = evaluations.plan(suite, named, models=read_list(models), split=split, draws=draws, limit=limit)
+        if positions:
+            plan = evaluations.with_positions(plan)
+        if len(plan.recipes) < 2:
+            raise UsageProblem(
+                "there is nothing to compare; name recipes with --recipes A,B or models with --models A,B"
+            )
+        for one in gate or ():
+            read_no_worse(one, [found.name for found in plan.recipes])
+        if not agree(evaluations.preview(plan), Spending(dry_run, yes, max_cost), as_json):
+            return
+        found = follow(evaluations.compare(plan, baseline, max_cost=max_cost, workers=workers))
+    rows = {one.run.recipe.name: one.rows for one in found.runs}
+    gates = [held for one in gate or () for held in no_worse(one, rows, margin)]
+    _write_reports(plan, found.runs, found, gates, html, markdown)
+    if as_json:
+        write_json(_compared_json(found, gates))
+    else:
+        _print_runs(found.runs)
+        _print_pairs(found)
+        _print_gates(gates)
+    _end(found.runs, gates)
+
+
+# --- JSON -------------------------------------------------------------------------------------------------
+
+
+def _run_json(found: Evaluated) -> dict[str, Any]:
+    from knowhow.evaluate.rows import run_json
+
+    return {**run_json(found.run), "rows_file": str(found.rows_file), "notes": list(found.notes)}
+
+
+def _compared_json(found: Compared, gates: list[Gate]) -> dict[str, Any]:
+    return {
+        "baseline": found.baseline,
+        "recipes": [_run_json(one) for one in found.runs],
+        "pairs": [{**asdict(pair), "check": pair.check.value} for pair in found.pairs],
+        "gates": [_gate_json(one) for one in gates],
+    }
+
+
+def _gate_json(gate: Gate) -> dict[str, Any]:
+    return {"gate": gate.gate, "recipe": gate.recipe, "outcome": gate.outcome.value, "reason": gate.reason}
+
+
+# --- what a person reads ----------------------------------------------------------------------------------
+
+
+def _print_runs(done: list[Evaluated] | tuple[Evaluated, ...]) -> None:
+    from knowhow.evaluate.tables import detail, graded, overview
+
+    first = done[0].run
+    draws = f", {first.draws} draws each" if first.draws > 1 else ""
+    write(f"{clean(first.suite)}: {size(first.n // first.draws, 'example')}{draws}")
+    write("")
+    print_table(overview([one.run for one in done]))
+    if len(done) == 1:
+        write("")
+        print_table(detail(first))
+        if graded(first).rows:
+            write("")
+            print_table(graded(first))
+    for one in done:
+        seconds = sum(row.ms.get("model", 0.0) for row in one.rows if not row.remembered) / 1000
+        told = f"{one.run.recipe.name}: run {one.run.id}, {seconds:.0f} s of the model"
+        remembered = one.run.n - one.run.failed - one.run.timed
+        note(told + (f", {remembered} replies remembered from earlier runs" if remembered else ""))
+    for text in dict.fromkeys(text for one in done for text in one.notes):
+        note(text, styled("note: ", "yellow"))
+
+
+def _print_pairs(found: Compared) -> None:
+    from knowhow.evaluate.tables import against, changed
+
+    write("")
+    write(styled(f"against {clean(found.baseline)}", "bold"))
+    pairs = [pair for pair in found.pairs if pair.n]
+    print_table(against(pairs))
+    told = [(pair, changed(pair)) for pair in pairs if changed(pair)]
+    if told:
+        write("")
+    for pair, ids in told:
+        write(clean(f"{pair.b}, {pair.check}: {ids}"))
+
+
+def _print_gates(gates: list[Gate]) -> None:
+    for gate in gates:
+        style = "green" if gate.outcome == "held" else "red"
+        outcome = styled(gate.outcome.value, style)
+        write(f"gate {clean(gate.gate)} {outcome} for {clean(gate.recipe)}: {clean(gate.reason)}")
+
+
+def _write_reports(
+    plan: Plan,
+    done: list[Evaluated] | tuple[Evaluated, ...],
+    compared: Compared | None,
+    gates: list[Gate],
+    html: Path | None,
+    markdown: Path | None,
+) -> None:
+    from knowhow.evaluate.pages import Report, to_markdown, to_page
+
+    if html is None and markdown is None:
+        return
+    report = Report(
+        tuple(one.run for one in done),
+        {one.run.recipe.name: one.rows for one in done},
+        compared.baseline if compared else "",
+        compared.pairs if compared else (),
+        tuple(dict.fromkeys(text for one in done for text in one.notes)),
+        tuple(gates),
+        {example.id: example.asked for example in plan.suite.examples},
+    )
+    for path, render in ((html, to_page), (markdown, to_markdown)):
+        if path is not None:
+            try:
+                path.write_text(render(report), "utf-8")
+            except OSError as error:
+                raise UsageProblem(f"cannot write {path}: {error.strerror}") from None
+
+
+def _end(done: list[Evaluated] | tuple[Evaluated, ...], gates: list[Gate]) -> None:
+    """Names the rows without an answer and ends with the exit code of what went wrong; a failed gate goes first."""
+    failed = [(one.run.recipe.name, row) for one in done for row in one.rows if row.failure]
+    if failed:
+        named = "; ".join(f"{row.id} ({name}: {row.failure})" for name, row in failed[:FAILED_NAMED])
+        more = f"; and {len(failed) - FAILED_NAMED} more" if len(failed) > FAILED_NAMED else ""
+        note(f"{size(len(failed), 'row')} without an answer: {named}{more}; the same command asks only these again")
+    if any(gate.outcome != "held" for gate in gates):
+        note("a gate failed")
+        raise typer.Exit(GATE_FAILED)
+    if failed:
+        raise typer.Exit(PARTLY)

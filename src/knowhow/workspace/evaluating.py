@@ -1,0 +1,326 @@
+"""Evaluating in a workspace: suites found by name, recipes crossed with models, budgets kept, runs kept and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from knowhow.answer.trace import KIND as TRACE
+from knowhow.errors import BudgetExceeded, ConfigProblem, NotFound, UsageProblem
+from knowhow.evaluate.compare import compare
+from knowhow.evaluate.evaluate import evaluate, rows_of
+from knowhow.evaluate.judge import LEAST_YOUDEN, VERSION, Calibration, Judge, Labelled, calibrate
+from knowhow.evaluate.preview import Preview, preview
+from knowhow.evaluate.rows import ROW, RUN, row_json, row_of
+from knowhow.evaluate.single import Setup
+from knowhow.ports import Record
+from knowhow.prices import price_of
+from knowhow.settings import Settings
+from knowhow.suites import import_suite
+from knowhow.suites.jsonl import write_lines
+from knowhow.types import (
+    EVERYTHING,
+    Context,
+    EvidenceAt,
+    Example,
+    Json,
+    Pair,
+    Progress,
+    Recipe,
+    Row,
+    Run,
+    Split,
+    Suite,
+)
+from knowhow.workspace.parts import Parts
+
+ALL = frozenset({EVERYTHING})
+JUDGE = "judge"
+SUITES = "suites"
+"""Folder of a workspace in which a suite is found by its name."""
+WORKERS = 4
+"""Examples asked at once."""
+_LOOKED_AT = 200
+"""Rows whose traces are read to say what did not fit a long context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be evaluated. `split` defaults to `test`, which examples without a split belong to."""
+
+    suite: Suite
+    recipes: tuple[Recipe, ...]
+    split: Split = Split.TEST
+    draws: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A run with its rows, in the order of the suite, and remarks a reader of its figures should know."""
+
+    run: Run
+    rows: tuple[Row, ...]
+    rows_file: Path
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Runs over the same examples, and every recipe against the baseline."""
+
+    baseline: str
+    runs: tuple[Evaluated, ...]
+    pairs: tuple[Pair, ...]
+
+
+class Evaluations:
+    """The evaluating side of a workspace. A suite says which tags each example is asked with, so whoever evaluates
+    sees what all of its examples may see."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        folder: Path,
+        settings: Settings,
+        recipe: Callable[[str], Recipe],
+    ) -> None:
+        self._parts = parts
+        self._folder = folder
+        self._settings = settings
+        self._recipe = recipe
+        self.rows_folder = (folder / settings.data / "runs").resolve()
+
+    def plan(
+        self,
+        suite: str | Path | Suite,
+        recipes: Sequence[str | Recipe] = (),
+        *,
+        models: Sequence[str] = (),
+        split: Split = Split.TEST,
+        draws: int = 1,
+        limit: int | None = None,
+    ) -> Plan:
+        """What to evaluate: a suite by path or name, `recipes` (default: the setting `recipe`) crossed with `models`.
+
+        `limit` keeps to the first examples of the split; worked examples are still drawn from all of `train`.
+        Raises `NotFound` for an unknown suite or recipe, `UsageProblem` for a suite with problems.
+        """
+        found = suite if isinstance(suite, Suite) else self.suite(suite)
+        named = [self._recipe(one) if isinstance(one, str) else one for one in recipes or [self._settings.recipe]]
+        crossed = [replace(one, model=model) for one in named for model in models] if models else named
+        if len(models) > 1:
+            crossed = [replace(one, name=f"{one.name}@{one.model}") for one in crossed]
+        names = [one.name for one in crossed]
+        if len(set(names)) < len(names):
+            raise UsageProblem(f"a recipe is named twice ({', '.join(names)}); name each once")
+        if draws < 1:
+            raise UsageProblem(f"draws must be at least 1, not {draws}")
+        return Plan(_limited(found, split, limit), tuple(crossed), split, draws)
+
+    def suite(self, name: str | Path) -> Suite:
+        """The suite in a file or folder, else `suites/NAME.jsonl` of the workspace. Raises `NotFound`."""
+        path = Path(name).expanduser()
+        own = self._folder / SUITES / f"{name}.jsonl"
+        if not path.exists() and own.is_file():
+            path = own
+        if not path.exists():
+            there = sorted(found.stem for found in (self._folder / SUITES).glob("*.jsonl"))
+            known = f"; suites/ holds {', '.join(there)}" if there else ""
+            raise NotFound(f"there is no suite {name}{known}; `knowhow suite draft` proposes one")
+        return import_suite(path).suite
+
+    def preview(self, plan: Plan) -> list[Preview]:
+        """Calls, tokens and price range of each recipe, without asking a model."""
+        return [
+            preview(plan.suite, recipe, self._setup(recipe), split=plan.split, draws=plan.draws)
+            for recipe in plan.recipes
+        ]
+
+    def evaluate(
+        self, plan: Plan, recipe: Recipe, *, max_cost: float | None = None, workers: int = WORKERS, judge: str = ""
+    ) -> Generator[Progress, None, Evaluated]:
+        """Puts every example to `recipe`, `workers` at once; closing it keeps what is done, a later call goes on.
+
+        `judge` names a calibrated model that decides where only a reference or rubric says what is right.
+        Raises `BudgetExceeded` as soon as more than `max_cost` US dollars are spent (the judge's not counted).
+        """
+        setup = self._setup(recipe)
+        if judge:
+            self.check_judge(judge)
+            setup = replace(setup, judge=Judge(self._parts.chat(judge), self._parts.records))
+        spent = 0.0
+        flow = evaluate(plan.suite, recipe, setup, split=plan.split, draws=plan.draws, workers=workers)
+        while True:
+            try:
+                event = next(flow)
+            except StopIteration as done:
+                run: Run = done.value
+                break
+            if isinstance(event, Progress):
+                yield event
+            elif not event.remembered:
+                spent += event.usage.cost_usd or 0.0
+                if max_cost is not None and spent > max_cost:
+                    flow.close()
+                    raise BudgetExceeded(
+                        f"${spent:.4f} are spent, more than --max-cost {max_cost:g}; what is done is kept: "
+                        f"run it again with a higher --max-cost to go on"
+                    )
+        return self._evaluated(plan.suite, run)
+
+    def compare(
+        self, plan: Plan, baseline: str | None = None, *, max_cost: float | None = None, workers: int = WORKERS
+    ) -> Generator[Progress, None, Compared]:
+        """Evaluates every recipe of the plan and sets each against `baseline` (default: the first).
+
+        Raises `UsageProblem` for an unknown baseline or fewer than two recipes, before anything is asked.
+        """
+        names = [recipe.name for recipe in plan.recipes]
+        base = baseline or names[0]
+        compare(dict.fromkeys(names, ()), base)
+        left = max_cost
+        runs = []
+        for recipe in plan.recipes:
+            runs.append((yield from self.evaluate(plan, recipe, max_cost=left, workers=workers)))
+            left = None if left is None else left - (runs[-1].run.usage.cost_usd or 0.0)
+        rows = {one.run.recipe.name: one.rows for one in runs}
+        return Compared(base, tuple(runs), tuple(compare(rows, base)))
+
+    def with_positions(self, plan: Plan) -> Plan:
+        """The plan with every recipe of whole documents crossed with where the evidence stands.
+
+        Raises `UsageProblem` where no recipe shows whole documents.
+        """
+        places = (EvidenceAt.START, EvidenceAt.MIDDLE, EvidenceAt.END)
+        recipes: list[Recipe] = []
+        for recipe in plan.recipes:
+            full = recipe.context is Context.FULL
+            swept = [replace(recipe, name=f"{recipe.name}:{at}", evidence_at=at) for at in places]
+            recipes += swept if full else [recipe]
+        if len(recipes) == len(plan.recipes):
+            raise UsageProblem("a position sweep needs a recipe that shows whole documents, such as long-context")
+        return replace(plan, recipes=tuple(recipes))
+
+    # judges
+
+    def calibrate(self, judge: str, labels: Sequence[Labelled]) -> Calibration:
+        """Measures a judge against people's labels and keeps the result, usable or not."""
+        found = calibrate(Judge(self._parts.chat(judge), self._parts.records), judge, labels)
+        self._parts.records.put([Record(JUDGE, _judge_key(judge), found.to_json())])
+        return found
+
+    def check_judge(self, judge: str) -> None:
+        """Raises `ConfigProblem` where this judge was not calibrated with its present prompts, or failed."""
+        record = self._parts.records.get(JUDGE, _judge_key(judge), ALL)
+        how = f"knowhow judge calibrate LABELS.jsonl --model {judge}"
+        if record is None:
+            raise ConfigProblem(f"{judge} was never held against people's labels; run: {how}")
+        if not record.body["usable"]:
+            raise ConfigProblem(
+                f"{judge} agrees too little with people (sensitivity + specificity − 1 = {record.body['youden']:.2f}, "
+                f"needs {LEAST_YOUDEN}); name another judge"
+            )
+
+    # what was evaluated before
+
+    def runs(self, *, limit: int | None = 50) -> list[Json]:
+        """Finished runs, newest first, as `evaluate --json` printed them, without their rows."""
+        return [record.body for record in self._parts.records.select(RUN, ALL, limit=limit)]
+
+    def run(self, id: str) -> Json:
+        """The run with this id, or the only one whose id starts so. Raises `NotFound`, `UsageProblem`."""
+        found = [body for body in self.runs(limit=None) if id and body["run_id"].startswith(id)]
+        exact = [body for body in found if body["run_id"] == id]
+        if len(found) == 1 or exact:
+            return (exact or found)[0]
+        if found:
+            raise UsageProblem(f'{len(found)} runs start with "{id}"; give more of the id')
+        raise NotFound(f'no run "{id}"; `knowhow runs list` shows those there are')
+
+    def rows(self, id: str, *, access: frozenset[str] | None = None) -> Iterator[Row]:
+        """The rows of a run that the asker may see, by draw and in the order they were made."""
+        tags = frozenset(self._settings.access) if access is None else access
+        for record in self._parts.records.select(ROW, tags, parent=id, oldest_first=True):
+            yield row_of(record.body)
+
+    def forget_rows(self) -> None:
+        """Deletes the files that rows were written to (`runs export` writes them anew), for a purge."""
+        for path in self.rows_folder.glob("*.jsonl"):
+            path.unlink(missing_ok=True)
+
+    # the parts
+
+    def _setup(self, recipe: Recipe) -> Setup:
+        parts = self._parts
+        return Setup(
+            parts.store,
+            parts.records,
+            parts.embedder(),
+            parts.chat(recipe.model),
+            reranker=parts.reranker(recipe.reranker),
+            verifier=parts.verifier(recipe.verifier),
+            price=price_of(recipe.model, self._settings.prices),
+        )
+
+    def _evaluated(self, suite: Suite, run: Run) -> Evaluated:
+        setup = self._setup(run.recipe)
+        order = {example.id: i for i, example in enumerate(suite.examples)}
+        rows = tuple(sorted(rows_of(setup, run.id), key=lambda row: (row.draw, order.get(row.id, 0))))
+        self.rows_folder.mkdir(parents=True, exist_ok=True)
+        path = self.rows_folder / f"{run.id}.jsonl"
+        write_lines((row_json(row) for row in rows), path)
+        return Evaluated(run, rows, path, tuple(self._notes(suite, run, rows)))
+
+    def _notes(self, suite: Suite, run: Run, rows: Sequence[Row]) -> Iterator[str]:
+        yield from suite.notes
+        if run.recipe.context is Context.FULL:
+            yield from self._stuffed(rows)
+        lost = {
+            row.verdicts[check].reason
+            for row in rows
+            for check in row.verdicts
+            if "is not ingested" in row.verdicts[check].reason
+        }
+        if lost:
+            yield f"{sorted(lost)[0]}{f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''}; ingest it first"
+        looks = sum(
+            1
+            for body in self.runs(limit=None)
+            if body["suite"] == run.suite and body["split"] == Split.TEST.value and run.split is Split.TEST
+        )
+        if looks > 1:
+            yield f"look number {looks} at the test split of {run.suite}: choosing by it wears it out"
+
+    def _stuffed(self, rows: Sequence[Row]) -> Iterator[str]:
+        """In which order a long context was filled and what did not fit."""
+        traces = (self._parts.records.get(TRACE, row.trace_id, ALL) for row in rows[:_LOOKED_AT] if row.trace_id)
+        bodies: list[Mapping[str, object]] = [record.body for record in traces if record is not None]
+        if not bodies:
+            return
+        most = max(bodies, key=_left_out)
+        shown = len(most["shown"])  # type: ignore[arg-type]
+        out = _left_out(most)
+        fitted = f"{out} of {shown + out} documents did not fit" if out else f"all {shown} documents fit"
+        yield f"long context: {most['order']}; {fitted}"
+
+
+def _judge_key(judge: str) -> str:
+    return f"{judge}#{VERSION}"
+
+
+def _left_out(trace: Mapping[str, object]) -> int:
+    return len(trace["cut"]) + int(trace["unread"])  # type: ignore[arg-type,call-overload,no-any-return]
+
+
+def _limited(suite: Suite, split: Split, limit: int | None) -> Suite:
+    if limit is None:
+        return suite
+    left = limit
+    kept: list[Example] = []
+    for example in suite.examples:
+        inside = (example.split or Split.TEST) is split and not example.draft
+        if not inside or left > 0:
+            kept.append(example)
+        left -= inside
+    return replace(suite, examples=tuple(kept))
