@@ -47,7 +47,7 @@ filters = st.builds(
     where=st.sampled_from(({}, {}, {"year": 1}, {"uri": "n/"}, {"uri": "a"}, {"source": "docs", "year": "2"})),
 )
 quick = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -142,7 +142,7 @@ def test_an_overlay_is_searched_as_the_model_says(
         store.close()
 
 
-@settings(quick, max_examples=60)
+@settings(quick, max_examples=25)
 @given(documents=st.lists(st.tuples(texts, tags, tags), min_size=1, max_size=8), asker=tags)
 def test_nothing_of_a_hidden_document_reaches_an_asker(
     folder: Path, documents: list[tuple[str, frozenset[str], frozenset[str]]], asker: frozenset[str]
