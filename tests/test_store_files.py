@@ -74,13 +74,14 @@ def test_the_corpus_is_not_taken_for_the_records(path: Path) -> None:
 
 def test_a_newer_format_names_the_upgrade(path: Path) -> None:
     database = Database(path, files.CORPUS)
+    current = database.connection().execute("pragma user_version").get
     database.connection().execute("pragma user_version = 99")
     database.close()
     with pytest.raises(ConfigProblem, match=r"format 99.*pip install --upgrade"):
         SqliteStore(path)
     newer = apsw.Connection(str(path))
     assert newer.execute("select count(*) from item").get == 1
-    newer.execute("pragma user_version = 1")
+    newer.execute(f"pragma user_version = {current}")
     newer.close()
     still_whole(path)
 

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
-import apsw
-
-from knowhow.store.files import fetch, fetch_one
+from knowhow.store.connection import Connection, fetch, fetch_one
 from knowhow.store.filters import opens
 from knowhow.types import EVERYTHING, Action, AuditEntry, Filter
 
@@ -34,7 +32,7 @@ def actor() -> str:
     return f"{user}: {' '.join([Path(sys.argv[0]).name or 'python', *verbs])}"
 
 
-def write(connection: apsw.Connection, entries: Sequence[AuditEntry], tags: Sequence[int]) -> None:
+def write(connection: Connection, entries: Sequence[AuditEntry], tags: Sequence[int]) -> None:
     """Adds entries; `tags` are the tag sets their documents demand now."""
     connection.executemany(
         "insert into audit (at, action, uri, before, after, source, by, other, detail, tagset) "
@@ -47,7 +45,7 @@ def write(connection: apsw.Connection, entries: Sequence[AuditEntry], tags: Sequ
 
 
 def page_of_audit(
-    connection: apsw.Connection, filter: Filter, since: float | None, uri: str | None, after: int
+    connection: Connection, filter: Filter, since: float | None, uri: str | None, after: int
 ) -> tuple[list[AuditEntry], int]:
     """(what may be seen of the next entries, the id to go on after or 0 at the end).
 
@@ -74,13 +72,13 @@ def page_of_audit(
     return found, rows[-1][0] if len(rows) == _LISTED else 0
 
 
-def last_version(connection: apsw.Connection, uri: str) -> int:
+def last_version(connection: Connection, uri: str) -> int:
     """The highest version number `uri` ever had, so that a number never stands for two texts."""
-    sql = "select max(max(before, after)) from audit where uri = ?"
+    sql = "select max(case when before > after then before else after end) from audit where uri = ?"
     return fetch_one(connection, sql, (uri,)) or 0
 
 
-def forget(connection: apsw.Connection, uri: str, tagset: int) -> None:
+def forget(connection: Connection, uri: str, tagset: int) -> None:
     """Takes what was said of an erased document out of its entries; they stay as closed as it was last."""
     connection.execute("update audit set detail = '', other = '', tagset = ? where uri = ?", (tagset, uri))
     connection.execute("update audit set other = '' where other = ?", (uri,))

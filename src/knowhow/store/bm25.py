@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import apsw
 import numpy as np
 from numpy.typing import NDArray
 
 from knowhow.ports import Floats
-from knowhow.store.files import fetch
+from knowhow.store.connection import Connection, fetch
 from knowhow.store.filters import Scope
 from knowhow.store.postings import look_up
 from knowhow.store.segments import Loose, Part
@@ -31,7 +30,7 @@ class Weights:
     b: float = 0.75
 
 
-def score(connection: apsw.Connection, scope: Scope, terms: Sequence[int], weights: Weights) -> Floats:
+def score(connection: Connection, scope: Scope, terms: Sequence[int], weights: Weights) -> Floats:
     """float32[n], the sum over the distinct `terms` of
 
         ln(1 + (N - df + 0.5) / (df + 0.5)) * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean length))
@@ -64,7 +63,7 @@ def _counted(scope: Scope, at: int, passage: NDArray[np.integer]) -> int:
     return len(passage) if scope.counted is None else int(np.count_nonzero(scope.counted[at:][passage]))
 
 
-def _entries(connection: apsw.Connection, scope: Scope, terms: Sequence[int]) -> Iterator[list[_Entries]]:
+def _entries(connection: Connection, scope: Scope, terms: Sequence[int]) -> Iterator[list[_Entries]]:
     """For each term its entries in every part."""
     pages = [_pages_of(part, terms) for part in scope.parts]
     wanted = sorted({page for row in pages for page in row if page})

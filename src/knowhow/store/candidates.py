@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import apsw
 import numpy as np
 
 from knowhow.ports import Candidates, Floats, Ints
 from knowhow.store import bm25
 from knowhow.store.bits import Positions, Signs, distances, encode, estimate, nearest, turn
+from knowhow.store.connection import Connection, Vectors
 from knowhow.store.filters import Scope
-from knowhow.store.vectors import VectorCache
+from knowhow.store.vectors import cosine
 
 RESCORED = 1000
 """Passages nearest by sign bits whose vectors are read for the exact cosine, at least; measured in docs/store.md."""
@@ -30,11 +30,11 @@ class Question:
 
 
 def find(
-    connection: apsw.Connection,
+    connection: Connection,
     scope: Scope,
     question: Question,
     signs: Signs,
-    cache: VectorCache,
+    vectors: Vectors,
     weights: bm25.Weights,
 ) -> Candidates:
     """Union of the `depth` best passages of each side. Ties at the border go to the lower id."""
@@ -45,7 +45,7 @@ def find(
         return Candidates(scope.ids[pool], _at(keyword, pool), np.zeros(len(pool), np.float32))
     near = _near(scope, turn(vector[None, :], signs)[0], max(RESCORED, question.depth))
     both = np.union1d(pool, near)
-    cosine = cosines(connection, scope, both, vector, cache)
+    cosine = cosines(connection, scope, both, vector, vectors)
     order = np.lexsort((scope.ids[both], -cosine))[: question.depth]
     chosen = np.union1d(np.searchsorted(both, pool), order)
     return Candidates(scope.ids[both[chosen]], _at(keyword, both[chosen]), cosine[chosen])
@@ -67,27 +67,16 @@ def best(scores: Floats, ids: Ints, count: int) -> Positions:
     return np.sort(np.concatenate([sure, tied[np.argsort(ids[tied])[: count - len(sure)]]]))
 
 
-def cosines(
-    connection: apsw.Connection, scope: Scope, positions: Positions, vector: Floats, cache: VectorCache
-) -> Floats:
+def cosines(connection: Connection, scope: Scope, positions: Positions, vector: Floats, vectors: Vectors) -> Floats:
     """float32[n]: cosine between `vector` and the stored half-precision vector at each position."""
     ids = scope.ids[positions]
     found = np.zeros(len(ids), np.float32)
     stored = np.flatnonzero(ids > 0)
     if len(stored):
-        found[stored] = cosine(cache.read(connection, ids[stored]), vector)
+        found[stored] = vectors.cosines(connection, ids[stored], vector)
     if scope.added is not None:
         own = np.flatnonzero(ids < 0)
         found[own] = cosine(scope.added[-ids[own] - 1], vector)
-    return found
-
-
-def cosine(vectors: Floats, vector: Floats) -> Floats:
-    """float32[n] for float32[n, dims]; 0 where a vector is 0."""
-    sizes = np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) * np.linalg.norm(vector)
-    found: Floats = np.zeros(len(vectors), np.float32)
-    # einsum, not @: waiting for a matrix library's threads on a busy machine costs more than the product.
-    np.divide(np.einsum("ij,j->i", vectors, vector), sizes, out=found, where=sizes > 0)
     return found
 
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import apsw
 import numpy as np
 
 from knowhow.errors import ConfigProblem
@@ -17,8 +16,8 @@ from knowhow.store.analyze import ANALYZER_REVISION, searchable, terms
 from knowhow.store.bits import Mask, Signs, encode, read_signs, turn
 from knowhow.store.bm25 import Weights
 from knowhow.store.candidates import Question, find
+from knowhow.store.connection import Connection, Database, fetch, fetch_one
 from knowhow.store.content import PART_CHARS, Slices
-from knowhow.store.files import Database, fetch, fetch_one
 from knowhow.store.filters import Conditions, make_scope
 from knowhow.store.postings import LONGEST, MOST_FREQUENT, count_terms, term_numbers
 from knowhow.store.segments import (
@@ -56,16 +55,20 @@ class _Index:
 
 
 def examine(database: Database, *, repair: bool) -> list[StoreCheck]:
-    """One finding per promise and index. Reads everything once: about 10 s for a million passages."""
+    """One finding per promise and index. Reads everything once; above a damaged file nothing is looked for."""
+    try:
+        damage, fine = database.damage()
+    except ConfigProblem as error:
+        damage, fine = [str(error)], ""
+    found = [_finding("file", damage, fine, _RESTORE)]
+    if damage:
+        return found
     with database.reading() as connection:
-        found = [_file(connection), _documents(connection), _texts(connection)]
+        found += [_documents(connection), _texts(connection)]
         indexes = _indexes(connection)
         dropped = [idx for (idx,) in fetch(connection, "select id from idx where dropped = 1")]
     for index in indexes:
-        found.append(_searchable(database, index, repair=repair))
-        with database.reading() as connection:
-            found.append(_passages(connection, index))
-            found += _vectors(connection, index)
+        found += _index(database, index, repair=repair)
     if dropped and repair:
         for idx in dropped:
             upkeep.drop(database, idx)
@@ -75,7 +78,20 @@ def examine(database: Database, *, repair: bool) -> list[StoreCheck]:
     return found
 
 
-def _indexes(connection: apsw.Connection) -> list[_Index]:
+def _index(database: Database, index: _Index, *, repair: bool) -> list[StoreCheck]:
+    """Each finding rests on those before it: what is damaged below is not looked for above."""
+    with database.reading() as connection:
+        found = [_passages(connection, index), _vectors(connection, index)]
+    if not all(finding.ok for finding in found):
+        return found
+    found.append(_searchable(database, index, repair=repair))
+    if found[-1].ok:
+        with database.reading() as connection:
+            found += _recall(connection, index)
+    return found
+
+
+def _indexes(connection: Connection) -> list[_Index]:
     rows = fetch(connection, "select id, name, spec, signs, analyzer from idx where dropped = 0 order by id")
     found = []
     for idx, name, spec, signs, analyzer in rows:
@@ -84,12 +100,7 @@ def _indexes(connection: apsw.Connection) -> list[_Index]:
     return found
 
 
-def _file(connection: apsw.Connection) -> StoreCheck:
-    problems = [text for (text,) in fetch(connection, "pragma integrity_check(10)") if text != "ok"]
-    return _finding("file", problems, "SQLite finds no damage", _RESTORE)
-
-
-def _documents(connection: apsw.Connection) -> StoreCheck:
+def _documents(connection: Connection) -> StoreCheck:
     """That what answers, what is listed and what is retained agree."""
     wrong = {
         "listed as ready without a current version": "select count(*) from item where state = 'ready' and open = 0",
@@ -109,7 +120,8 @@ def _documents(connection: apsw.Connection) -> StoreCheck:
             "and not exists (select 1 from item i where i.open = b.version)"
         ),
         "with two current versions": (
-            "select count(*) from (select item from version where valid_to is null group by item having count(*) > 1)"
+            "select count(*) from (select item from version where valid_to is null group by item "
+            "having count(*) > 1) as twice"
         ),
     }
     problems = [f"{many} documents {words}" for words, sql in wrong.items() if (many := fetch_one(connection, sql))]
@@ -117,7 +129,7 @@ def _documents(connection: apsw.Connection) -> StoreCheck:
     return _finding("documents", problems, f"{many} documents, versions in order", _RESTORE)
 
 
-def _texts(connection: apsw.Connection) -> StoreCheck:
+def _texts(connection: Connection) -> StoreCheck:
     """That every body's text is there as long as it was; some are read."""
     short = fetch_one(
         connection,
@@ -133,7 +145,7 @@ def _texts(connection: apsw.Connection) -> StoreCheck:
     return _finding("texts", problems, f"{many} texts complete", _RESTORE)
 
 
-def _passages(connection: apsw.Connection, index: _Index) -> StoreCheck:
+def _passages(connection: Connection, index: _Index) -> StoreCheck:
     wrong = {
         "documents answer but are not in this index": (
             "select count(*) from body b where b.version > 0 "
@@ -174,29 +186,29 @@ def _searchable(database: Database, index: _Index, *, repair: bool) -> StoreChec
     return StoreCheck(name, True, f"rebuilt: {problem}", repaired=True)
 
 
-def _misindexed(connection: apsw.Connection, index: _Index) -> str:
+def _misindexed(connection: Connection, index: _Index) -> str:
     """What is wrong with blocks and segments; empty when nothing is."""
     if index.analyzer != ANALYZER_REVISION:
         return f"made by revision {index.analyzer} of the text analyzer, this is {ANALYZER_REVISION}"
     rows = fetch(connection, "select id from passage where idx = ? order by id", (index.idx,))
+    wanted = np.array([key for (key,) in rows], np.int64)
     seen = [np.zeros(0, np.int64)]
     for run in _runs(connection, index.idx):
         seen.append(run.ids)
         sums = np.bincount(run.postings.passage, run.postings.frequency, minlength=len(run.ids))
         clipped = np.bincount(run.postings.passage, run.postings.frequency == MOST_FREQUENT, minlength=len(run.ids))
-        if np.any((sums != run.lengths) & (clipped == 0) & (run.lengths < LONGEST)):
+        if len(sums) > len(run.ids) or np.any((sums != run.lengths) & (clipped == 0) & (run.lengths < LONGEST)):
             return "terms are missing from the keyword index"
-        if problem := _miscounted(connection, run, index.signs):
+        if np.isin(run.ids, wanted).all() and (problem := _miscounted(connection, run, index.signs)):
             return problem
     have = np.sort(np.concatenate(seen))
-    wanted = np.array([key for (key,) in rows], np.int64)
     if not np.array_equal(have, wanted):
         missing, extra = len(np.setdiff1d(wanted, have)), len(have) - len(np.intersect1d(wanted, have))
         return f"{missing} passages are missing from it and {extra} are in it that should not be"
     return ""
 
 
-def _miscounted(connection: apsw.Connection, run: Run, signs: Signs) -> str:
+def _miscounted(connection: Connection, run: Run, signs: Signs) -> str:
     chosen = np.unique(np.linspace(0, len(run.ids) - 1, _SAMPLED).astype(np.int64))
     texts, vectors = _contents(connection, run.ids[chosen])
     for place, passage in zip(chosen.tolist(), texts, strict=True):
@@ -211,7 +223,7 @@ def _miscounted(connection: apsw.Connection, run: Run, signs: Signs) -> str:
     return ""
 
 
-def rebuild(connection: apsw.Connection, idx: int, signs: Signs) -> None:
+def rebuild(connection: Connection, idx: int, signs: Signs) -> None:
     """Makes the search index anew from passages, within the open transaction."""
     connection.execute("delete from block where idx = ?", (idx,))
     for (key,) in fetch(connection, "select id from segment where idx = ?", (idx,)):
@@ -233,56 +245,58 @@ def rebuild(connection: apsw.Connection, idx: int, signs: Signs) -> None:
     count(connection, next_generation(connection), content=True)
 
 
-def _vectors(connection: apsw.Connection, index: _Index) -> list[StoreCheck]:
-    """That vectors are whole and finite, and that the search by sign bits finds what an exact one finds."""
+def _vectors(connection: Connection, index: _Index) -> StoreCheck:
+    many, short = fetch_one(
+        connection,
+        "select count(*), count(case when length(vector) <> ? then 1 end) from passage where idx = ?",
+        (2 * index.dims, index.idx),
+    )
+    bad = sum(
+        int(np.count_nonzero(~np.isfinite(vectors).all(axis=1))) for _, _, vectors in _stretches(connection, index)
+    )
+    problems = [f"{short + bad} vectors are cut short or not finite"] if short + bad else []
+    return _finding(f"vectors of {index.name}", problems, f"{many} vectors finite", _REINDEX)
+
+
+def _recall(connection: Connection, index: _Index) -> list[StoreCheck]:
+    """That the search by sign bits finds what an exact one finds; nothing where there is nothing to find."""
     sampled = fetch(
         connection,
-        "select p.id, p.vector from passage p join body b on b.id = p.body where p.idx = ? and b.version > 0 "
-        "and length(p.vector) = ? order by random() limit ?",
-        (index.idx, 2 * index.dims, _SAMPLED),
+        "select p.vector from passage p join body b on b.id = p.body where p.idx = ? and b.version > 0 "
+        "order by random() limit ?",
+        (index.idx, _SAMPLED),
     )
-    asked = _floats([vector for _, vector in sampled], index.dims)
-    best, names = np.zeros((len(sampled), 0), np.float32), np.zeros((len(sampled), 0), np.int64)
-    bad, total = 0, 0
-    for ids, live, vectors in _stretches(connection, index):
-        finite = np.isfinite(vectors).all(axis=1)
-        bad += int(np.count_nonzero(~finite))
-        total += len(ids)
-        usable = finite & live
-        kept = vectors[usable]
-        sizes = np.linalg.norm(kept, axis=1)
-        scores = (asked @ kept.T) / np.where(sizes > 0, sizes, 1)
-        best = np.concatenate([best, scores], axis=1)
-        names = np.concatenate([names, np.broadcast_to(ids[usable], scores.shape)], axis=1)
-        top = np.argsort(-best, axis=1)[:, :_NEIGHBOURS]
-        best, names = np.take_along_axis(best, top, 1), np.take_along_axis(names, top, 1)
-    whole = fetch_one(connection, "select count(*) from passage where idx = ?", (index.idx,))
-    problems = [f"{bad + whole - total} vectors are cut short or not finite"] if bad + whole - total else []
-    found = [_finding(f"vectors of {index.name}", problems, f"{whole} vectors finite", _REINDEX)]
-    if len(sampled) and not problems:
-        found.append(_recall(connection, index, asked, best))
-    return found
-
-
-def _recall(connection: apsw.Connection, index: _Index, asked: Floats, best: Floats) -> StoreCheck:
-    """Counted by score, so that equal vectors may stand for each other."""
     snapshot = Follower().current(connection, index.idx)
-    assert snapshot is not None
+    if not sampled or snapshot is None:
+        return []
+    asked = _floats([vector for (vector,) in sampled], index.dims)
     scope = make_scope(connection, snapshot, Filter(frozenset({EVERYTHING})), Conditions(), frozenset())
     cache = VectorCache(index.dims)
+    truth = _nearest(connection, index, asked)
     hits = 0
-    for vector, truth in zip(asked, best, strict=True):
-        sought = find(connection, scope, Question((), vector, _NEIGHBOURS), index.signs, cache, Weights())
-        size = max(float(np.linalg.norm(vector)), 1e-9)
-        hits += int(np.count_nonzero(np.sort(sought.vector)[::-1] * size >= truth[: len(sought.vector)] - 1e-3))
-    recall = hits / max(1, best.size)
+    for vector, best in zip(asked, truth, strict=True):
+        found = find(connection, scope, Question((), vector, _NEIGHBOURS), index.signs, cache, Weights())
+        # Counted by score, so that equal vectors may stand for each other.
+        hits += int(np.count_nonzero(np.sort(found.vector)[::-1] >= best[: len(found.vector)] - 1e-3))
+    recall = hits / max(1, np.count_nonzero(np.any(asked, axis=1)) * truth.shape[1])
     problems = [f"only {recall:.3f} of the nearest passages are found"] if recall < _RECALL else []
     words = f"{recall:.3f} of the {_NEIGHBOURS} nearest are found, {len(asked)} vectors tried"
-    return _finding(f"recall of {index.name}", problems, words, _REINDEX)
+    return [_finding(f"recall of {index.name}", problems, words, _REINDEX)]
 
 
-def _stretches(connection: apsw.Connection, index: _Index) -> Iterator[tuple[Ints, Mask, Floats]]:
-    """(ids, whether each answers, vectors) of all passages whose vector has the right length."""
+def _nearest(connection: Connection, index: _Index, asked: Floats) -> Floats:
+    """float32[n, 10]: the highest cosines among all passages that answer, by looking at each."""
+    best = np.zeros((len(asked), 0), np.float32)
+    sizes = np.maximum(np.linalg.norm(asked, axis=1, keepdims=True), 1e-9)
+    for _, live, vectors in _stretches(connection, index):
+        lengths = np.linalg.norm(vectors[live], axis=1)
+        scores = (asked @ vectors[live].T) / np.where(lengths > 0, lengths, 1) / sizes
+        best = -np.sort(-np.concatenate([best, scores.astype(np.float32)], axis=1), axis=1)[:, :_NEIGHBOURS]
+    return best
+
+
+def _stretches(connection: Connection, index: _Index) -> Iterator[tuple[Ints, Mask, Floats]]:
+    """(ids, whether each answers, vectors) of the passages whose vector has the right length."""
     after = 0
     while rows := fetch(
         connection,
@@ -295,14 +309,14 @@ def _stretches(connection: apsw.Connection, index: _Index) -> Iterator[tuple[Int
         yield np.array([key for key, _, _ in rows], np.int64), flags, _floats([v for *_, v in rows], index.dims)
 
 
-def _runs(connection: apsw.Connection, idx: int) -> Iterator[Run]:
+def _runs(connection: Connection, idx: int) -> Iterator[Run]:
     for (key,) in fetch(connection, "select id from block where idx = ?", (idx,)):
         yield read_block(connection, key)
     for (key,) in fetch(connection, "select id from segment where idx = ?", (idx,)):
         yield read_segment(connection, key)
 
 
-def _contents(connection: apsw.Connection, ids: Ints) -> tuple[list[tuple[str, str]], Floats]:
+def _contents(connection: Connection, ids: Ints) -> tuple[list[tuple[str, str]], Floats]:
     """((lead, text) of each, float32[n, dims] vectors) of passages, in the order of `ids`, which ascend."""
     rows = fetch(
         connection,

@@ -7,10 +7,8 @@ import zlib
 from collections.abc import Sequence
 from hashlib import blake2b
 
-import apsw
-
 from knowhow.ports import IndexedPassage
-from knowhow.store.files import fetch, fetch_one
+from knowhow.store.connection import Connection, fetch, fetch_one
 from knowhow.types import Place, Span
 
 PART_CHARS = 16_384
@@ -26,7 +24,7 @@ def text_parts(text: str) -> list[bytes]:
     ]
 
 
-def read_text(connection: apsw.Connection, body: int) -> str:
+def read_text(connection: Connection, body: int) -> str:
     """The whole text of a body."""
     rows = fetch(connection, "select data from text where body = ? order by part", (body,))
     return "".join(_inflate(data) for (data,) in rows)
@@ -35,7 +33,7 @@ def read_text(connection: apsw.Connection, body: int) -> str:
 class Slices:
     """Stretches of texts, each compressed part inflated once."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._held: dict[tuple[int, int], str] = {}
 

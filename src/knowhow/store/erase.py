@@ -6,24 +6,22 @@ import json
 import time
 from collections.abc import Collection, Iterable
 
-import apsw
 import numpy as np
 
-from knowhow.errors import ConfigProblem
 from knowhow.store import audit
-from knowhow.store.files import Database, fetch, fetch_one
+from knowhow.store.connection import Connection, fetch, fetch_one
 from knowhow.store.postings import Postings
 from knowhow.store.segments import Numbers, Run, delete_segment, read_segment, write_segment
 from knowhow.store.writing import count, next_generation
 from knowhow.types import Action, AuditEntry, DocumentState, Erased
 
 
-def outdated(connection: apsw.Connection, before: float) -> list[int]:
+def outdated(connection: Connection, before: float) -> list[int]:
     """Row ids of the versions that ended before that time."""
     return [key for (key,) in fetch(connection, "select id from version where valid_to < ? order by id", (before,))]
 
 
-def lineage(connection: apsw.Connection, uri: str) -> list[int]:
+def lineage(connection: Connection, uri: str) -> list[int]:
     """Row ids of every version of `uri`, and of the versions under other uris that its content moved from or to.
 
     A uri can be used again for something else after a move, so that of another uri only the stretch between two
@@ -56,7 +54,7 @@ union select o.id, o.item, o.number from own
 """
 
 
-def _stay(connection: apsw.Connection, item: int, number: int) -> Iterable[int]:
+def _stay(connection: Connection, item: int, number: int) -> Iterable[int]:
     """The versions of `item` between the moves away from it before and after version `number`."""
     rows = fetch(
         connection,
@@ -70,7 +68,7 @@ def _stay(connection: apsw.Connection, item: int, number: int) -> Iterable[int]:
     return [key for (key,) in fetch(connection, stay, (item, first, last))]
 
 
-def measure(connection: apsw.Connection, versions: Collection[int]) -> Erased:
+def measure(connection: Connection, versions: Collection[int]) -> Erased:
     """What erasing these versions would take."""
     keys = json.dumps(sorted(versions))
     uris = fetch(
@@ -87,7 +85,7 @@ def measure(connection: apsw.Connection, versions: Collection[int]) -> Erased:
     return Erased(tuple(uri for (uri,) in uris), len(versions), passages)
 
 
-def erase(connection: apsw.Connection, versions: Collection[int], action: Action, by: str) -> None:
+def erase(connection: Connection, versions: Collection[int], action: Action, by: str) -> None:
     """Deletes these versions with everything that only they need, and logs it. Within a write transaction.
 
     A version that still answers stops; the numbers of versions are never given out again.
@@ -110,7 +108,7 @@ def erase(connection: apsw.Connection, versions: Collection[int], action: Action
     count(connection, generation, content=True)
 
 
-def delete_items(connection: apsw.Connection, uris: Collection[str]) -> None:
+def delete_items(connection: Connection, uris: Collection[str]) -> None:
     """Deletes the rows of uris that have no version left, with what the audit log says about them but that they were
     there."""
     for uri in uris:
@@ -126,22 +124,7 @@ def delete_items(connection: apsw.Connection, uris: Collection[str]) -> None:
             connection.execute("delete from stamp where uri = ?", (uri,))
 
 
-def wipe(database: Database) -> None:
-    """Rewrites the file and empties its log. Takes as much free space as the file has, and a writer waits for it."""
-    connection = database.connection()
-    left = f"{database.path}: what was erased answers no more, but may still lie in the file"
-    try:
-        # The new file is made on the disk: memory would have to hold all of it.
-        connection.execute("pragma temp_store = file; vacuum; pragma temp_store = memory").fetchall()
-    except apsw.Error as error:
-        raise ConfigProblem(f"{left} ({error}): free some space, stop other writers and run the same again") from error
-    # Waits for the readers of the log as long as a writer waits for another.
-    busy, *_ = connection.execute("pragma wal_checkpoint(truncate)").fetchall()[0]
-    if busy:
-        raise ConfigProblem(f"{left}-wal, which another process is reading: end it and run the same again")
-
-
-def _only_theirs(connection: apsw.Connection, keys: str) -> list[int]:
+def _only_theirs(connection: Connection, keys: str) -> list[int]:
     """The contents that no version but those in `keys` has."""
     rows = fetch(
         connection,
@@ -152,7 +135,7 @@ def _only_theirs(connection: apsw.Connection, keys: str) -> list[int]:
     return [body for (body,) in rows]
 
 
-def _log(connection: apsw.Connection, keys: str, action: Action, by: str) -> None:
+def _log(connection: Connection, keys: str, action: Action, by: str) -> None:
     rows = fetch(
         connection,
         "select i.uri, v.number, v.source, i.tagset, v.id = i.open from version v join item i on i.id = v.item "
@@ -164,7 +147,7 @@ def _log(connection: apsw.Connection, keys: str, action: Action, by: str) -> Non
     audit.write(connection, entries, [row[3] for row in rows])
 
 
-def _delete_bodies(connection: apsw.Connection, bodies: Collection[int]) -> None:
+def _delete_bodies(connection: Connection, bodies: Collection[int]) -> None:
     keys = json.dumps(sorted(bodies))
     cuts = fetch(
         connection, "select first, first + passages from cut where body in (select value from json_each(?))", (keys,)

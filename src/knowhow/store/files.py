@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from weakref import WeakSet
 
 import apsw
@@ -34,6 +33,14 @@ CORPUS = Format("corpus", 0x4B6E6F77)
 STATE = Format("state", 0x4B6E6F73)
 
 
+class FileConnection(apsw.Connection):
+    """One thread's connection to a file; see `knowhow.store.connection.Connection`."""
+
+    def reserve(self, table: str, many: int) -> int:  # noqa: ARG002
+        """The row id after the highest that was ever given out; inserting the rows takes them."""
+        return (self.execute("select max(seq) from sqlite_sequence where name = ?", (table,)).get or 0) + 1
+
+
 class Database:
     """Connections to one file. Thread-safe, but not to be used across a fork.
 
@@ -53,13 +60,13 @@ class Database:
         with self._translated():
             self._migrate(self.connection())
 
-    def connection(self) -> apsw.Connection:
+    def connection(self) -> FileConnection:
         """This thread's connection."""
-        held: apsw.Connection | None = getattr(self._local, "held", None)
+        held: FileConnection | None = getattr(self._local, "held", None)
         _check_not_forked((self,))
         if held is not None:
             return held
-        connection = apsw.Connection(self.path)
+        connection = FileConnection(self.path)
         connection.set_busy_timeout(int(BUSY_SECONDS * 1000))
         connection.execute(f"pragma mmap_size={_MAPPED}; pragma cache_size=-16384; pragma temp_store=memory")
         connection.execute("pragma synchronous=full; pragma foreign_keys=off")
@@ -69,7 +76,7 @@ class Database:
         return connection
 
     @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
+    def reading(self) -> Iterator[FileConnection]:
         """A transaction that sees one state of the file throughout."""
         with self._translated():
             connection = self.connection()
@@ -80,7 +87,7 @@ class Database:
                 connection.execute("rollback")
 
     @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
+    def writing(self) -> Iterator[FileConnection]:
         """A transaction that is on the disk when the block ends, or undone when it raises."""
         with self._translated():
             connection = self.connection()
@@ -96,6 +103,28 @@ class Database:
         """Moves the write-ahead log into the file as far as readers allow, and refreshes the planner's statistics."""
         with self._translated():
             self.connection().execute("pragma wal_checkpoint(passive); pragma optimize").fetchall()
+
+    def wipe(self) -> None:
+        """Rewrites the file and empties its log. Takes as much free space as the file has; a writer waits for it."""
+        connection = self.connection()
+        left = f"{self.path}: what was erased answers no more, but may still lie in the file"
+        try:
+            # The new file is made on the disk: memory would have to hold all of it.
+            connection.execute("pragma temp_store = file; vacuum; pragma temp_store = memory").fetchall()
+        except apsw.Error as error:
+            raise ConfigProblem(
+                f"{left} ({error}): free some space, stop other writers and run the same again"
+            ) from error
+        # Waits for the readers of the log as long as a writer waits for another.
+        busy, *_ = connection.execute("pragma wal_checkpoint(truncate)").fetchall()[0]
+        if busy:
+            raise ConfigProblem(f"{left}-wal, which another process is reading: end it and run the same again")
+
+    def damage(self) -> tuple[list[str], str]:
+        """(what SQLite finds wrong with the file, what to say when that is nothing)."""
+        with self.reading() as connection:
+            found = [str(text) for (text,) in connection.execute("pragma integrity_check(10)").fetchall()]
+        return [text for text in found if text != "ok"], "SQLite finds no damage"
 
     def backup(self, path: str) -> None:
         """A consistent copy at `path`, which must not exist; a copy cut short leaves nothing there."""
@@ -173,16 +202,6 @@ def _check_not_forked(databases: Iterable[Database]) -> None:
                 f"{database.path} was opened before this process was forked and cannot be used in it: "
                 "start worker processes with the method 'spawn', or fork before the workspace is opened"
             )
-
-
-def fetch(connection: apsw.Connection, sql: str, values: apsw.Bindings | None = None) -> list[Any]:
-    """Every row as a tuple. Their types are the schema's, which no checker knows."""
-    return connection.execute(sql, values).fetchall()
-
-
-def fetch_one(connection: apsw.Connection, sql: str, values: apsw.Bindings | None = None) -> Any:
-    """The value of a query for one column of one row, or the row where it has several columns; None without a row."""
-    return connection.execute(sql, values).get
 
 
 def _pragma(connection: apsw.Connection, name: str) -> int:

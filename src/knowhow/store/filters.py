@@ -8,12 +8,11 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import apsw
 import numpy as np
 
 from knowhow.ports import Floats, Ints
 from knowhow.store.bits import Mask
-from knowhow.store.files import fetch, fetch_one
+from knowhow.store.connection import Connection, fetch, fetch_one
 from knowhow.store.postings import Lengths
 from knowhow.store.segments import Part
 from knowhow.store.snapshot import Snapshot
@@ -78,7 +77,7 @@ class Conditions:
         self.lock = threading.Lock()
         self._known: OrderedDict[tuple[str, str], tuple[int, Ints]] = OrderedDict()
 
-    def versions(self, connection: apsw.Connection, key: str, value: str) -> Ints:
+    def versions(self, connection: Connection, key: str, value: str) -> Ints:
         """Row ids of the versions where `key` equals `value`, in no order."""
         with self.lock:
             last, known = self._known.pop((key, value), (0, np.zeros(0, np.int64)))
@@ -92,7 +91,7 @@ class Conditions:
             return known
 
 
-def _meeting(connection: apsw.Connection, key: str, value: str, after: int) -> list[tuple[int]]:
+def _meeting(connection: Connection, key: str, value: str, after: int) -> list[tuple[int]]:
     if key == "uri":
         sql = "select v.id from item i join version v on v.item = i.id where v.id > ? and i.uri = ?"
         if value.endswith("/"):
@@ -107,7 +106,7 @@ def _meeting(connection: apsw.Connection, key: str, value: str, after: int) -> l
 
 
 def make_scope(
-    connection: apsw.Connection, snapshot: Snapshot, filter: Filter, conditions: Conditions, hidden: frozenset[str]
+    connection: Connection, snapshot: Snapshot, filter: Filter, conditions: Conditions, hidden: frozenset[str]
 ) -> Scope:
     """The scope of `filter` in `snapshot`, without the documents whose uri is `hidden`."""
     opened = frozenset(key for key, tags in snapshot.tags.items() if opens(filter.access, tags))
@@ -134,10 +133,11 @@ def make_scope(
     return scope
 
 
-def _versions_of(connection: apsw.Connection, uris: frozenset[str]) -> Ints:
+def _versions_of(connection: Connection, uris: frozenset[str]) -> Ints:
     rows = fetch(
         connection,
-        "select v.id from item i join version v on v.item = i.id where i.uri in (select value from json_each(?))",
+        "select v.id from item i join version v on v.item = i.id "
+        "where i.uri in (select cast(value as text) from json_each(?))",
         (json.dumps(sorted(uris)),),
     )
     return np.array([row for (row,) in rows], np.int64)

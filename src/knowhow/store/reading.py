@@ -6,12 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import apsw
-
 from knowhow.ports import FileStamp, Source
 from knowhow.store.bits import Mask
+from knowhow.store.connection import Connection, fetch, fetch_one
 from knowhow.store.content import Slices, read_place, read_text, unpack_spans
-from knowhow.store.files import fetch, fetch_one
 from knowhow.store.filters import matches, opens
 from knowhow.store.snapshot import Snapshot
 from knowhow.types import Document, DocumentInfo, DocumentState, Filter, Passage
@@ -28,16 +26,18 @@ _ACTIVE_CUT = "left join cut c on c.body = v.body and c.idx = (select id from id
 
 
 def page_of_documents(
-    connection: apsw.Connection, filter: Filter, source: str | None, after: str, *, removed: bool = False
+    connection: Connection, filter: Filter, source: str | None, after: str, *, removed: bool = False
 ) -> tuple[list[DocumentInfo], str | None]:
     """(what may be seen of the next documents by uri, the uri to go on after or None at the end)."""
+    place, bounds = _bounds(str(filter.where.get("uri", "")))
     if filter.as_of is None:
         sql = (
             f"select {_INFO}, v.id = i.open from item i join tagset t on t.id = i.tagset "
             f"left join version v on v.item = i.id and v.number = i.version {_ACTIVE_CUT} "
-            "where i.uri > ? and (? or i.state <> 'removed') and (? is null or i.source = ?) order by i.uri limit ?"
+            f"where i.uri > ? and {place} and (? or i.state <> 'removed') and (? is null or i.source = ?) "
+            "order by i.uri limit ?"
         )
-        values: tuple[object, ...] = (after, removed, source, source, _LISTED)
+        values: tuple[object, ...] = (after, *bounds, removed, source, source, _LISTED)
     else:
         sql = (
             f"select {_INFO}, 1 from item i join tagset t on t.id = i.tagset "
@@ -55,7 +55,14 @@ def page_of_documents(
     return found, rows[-1][0] if len(rows) == _LISTED else None
 
 
-def list_versions(connection: apsw.Connection, uri: str, filter: Filter) -> list[DocumentInfo]:
+def _bounds(uri: str) -> tuple[str, tuple[str, ...]]:
+    """A condition for the uri, or for everything below a uri that ends in "/", and its values."""
+    if not uri:
+        return "true", ()
+    return ("i.uri >= ? and i.uri < ?", (uri, uri[:-1] + "0")) if uri.endswith("/") else ("i.uri = ?", (uri,))
+
+
+def list_versions(connection: Connection, uri: str, filter: Filter) -> list[DocumentInfo]:
     """Every version of `uri` that `filter` may see, newest first."""
     rows = fetch(
         connection,
@@ -71,7 +78,7 @@ def list_versions(connection: apsw.Connection, uri: str, filter: Filter) -> list
     return found
 
 
-def read_document(connection: apsw.Connection, uri: str, filter: Filter, version: int | None) -> Document | None:
+def read_document(connection: Connection, uri: str, filter: Filter, version: int | None) -> Document | None:
     """The version asked for with its text, or None."""
     rows = fetch(
         connection,
@@ -107,52 +114,51 @@ def read_document(connection: apsw.Connection, uri: str, filter: Filter, version
     )
 
 
-def body_of(connection: apsw.Connection, uri: str, version: int) -> int:
+def body_of(connection: Connection, uri: str, version: int) -> int:
     """The content of a version; 0 if there is none."""
     sql = "select v.body from item i join version v on v.item = i.id where i.uri = ? and v.number = ?"
     return fetch_one(connection, sql, (uri, version)) or 0
 
 
-_PASSAGE = (
-    'p.id, i.uri, v.number, p.start, p."end", v.title, p.lead, p.place, v.metadata, v.effective_at, '
-    "v.valid_from, p.body"
-)
+_PASSAGE = 'p.id, p.body, p.start, p."end", p.lead, p.place'
+_VERSION = "i.uri, v.number, v.title, v.metadata, v.effective_at, v.valid_from"
 
 
 def read_passages(
-    connection: apsw.Connection, idx: int, ids: Sequence[int], snapshot: Snapshot, allowed: Mask
+    connection: Connection, idx: int, ids: Sequence[int], snapshot: Snapshot, allowed: Mask
 ) -> dict[int, Passage]:
     """Those of `ids` whose body is `allowed` (indexed by body), as parts of the version current in `snapshot`."""
-    rows = fetch(
-        connection,
-        "select id, body from passage where idx = ? and id in (select value from json_each(?))",
-        (idx, json.dumps(list(ids))),
-    )
-    pairs = [[key, int(snapshot.versions[body])] for key, body in rows if body < len(allowed) and allowed[body]]
     found = fetch(
         connection,
-        f"select {_PASSAGE} from (select value ->> 0 as passage, value ->> 1 as version from json_each(?)) w "
-        "join passage p on p.id = w.passage join version v on v.id = w.version join item i on i.id = v.item",
-        (json.dumps(pairs),),
+        f"select {_PASSAGE} from passage p where p.idx = ? and p.id in (select value from json_each(?))",
+        (idx, json.dumps(list(ids))),
     )
+    current = {row[0]: int(snapshot.versions[row[1]]) for row in found if row[1] < len(allowed) and allowed[row[1]]}
+    versions = fetch(
+        connection,
+        f"select v.id, {_VERSION} from version v join item i on i.id = v.item "
+        "where v.id in (select value from json_each(?))",
+        (json.dumps(sorted(set(current.values()))),),
+    )
+    known = {key: version for key, *version in versions}
     slices = Slices(connection)
-    return {row[0]: _passage(row, slices) for row in found}
+    return {row[0]: _passage(row, known[current[row[0]]], slices) for row in found if row[0] in current}
 
 
-def read_passages_of(connection: apsw.Connection, idx: int, uri: str, version: int) -> list[Passage]:
+def read_passages_of(connection: Connection, idx: int, uri: str, version: int) -> list[Passage]:
     """Every passage of one version, in order of `start`."""
     rows = fetch(
         connection,
-        f"select {_PASSAGE} from item i join version v on v.item = i.id join cut c on c.body = v.body and c.idx = ? "
-        "join passage p on p.id >= c.first and p.id < c.first + c.passages "
+        f"select {_PASSAGE}, {_VERSION} from item i join version v on v.item = i.id "
+        "join cut c on c.body = v.body and c.idx = ? join passage p on p.id >= c.first and p.id < c.first + c.passages "
         "where i.uri = ? and v.number = ? order by p.start, p.id",
         (idx, uri, version),
     )
     slices = Slices(connection)
-    return [_passage(row, slices) for row in rows]
+    return [_passage(row[:6], row[6:], slices) for row in rows]
 
 
-def read_sources(connection: apsw.Connection) -> list[Source]:
+def read_sources(connection: Connection) -> list[Source]:
     """Every source, by name."""
     rows = fetch(connection, "select name, root, prefix, kind, access, rules from source order by name")
     return [
@@ -161,15 +167,16 @@ def read_sources(connection: apsw.Connection) -> list[Source]:
     ]
 
 
-def write_source(connection: apsw.Connection, source: Source) -> None:
+def write_source(connection: Connection, source: Source) -> None:
     """Adds or replaces a source."""
+    connection.execute("delete from source where name = ?", (source.name,))
     connection.execute(
-        "insert or replace into source (name, root, prefix, kind, access, rules) values (?,?,?,?,?,?)",
+        "insert into source (name, root, prefix, kind, access, rules) values (?,?,?,?,?,?)",
         (source.name, source.root, source.prefix, source.kind, json.dumps(sorted(source.access)), source.rules),
     )
 
 
-def read_stamps(connection: apsw.Connection, source: str) -> dict[str, FileStamp]:
+def read_stamps(connection: Connection, source: str) -> dict[str, FileStamp]:
     """The stamps of what belongs to `source`, by uri."""
     rows = fetch(
         connection,
@@ -212,8 +219,9 @@ def _version_info(row: tuple[Any, ...], *, newest: bool) -> DocumentInfo:
     return _info(stands, answers=True, past=False)
 
 
-def _passage(row: tuple[Any, ...], slices: Slices) -> Passage:
-    key, uri, number, start, end, title, lead, place, metadata, effective, opened, body = row
+def _passage(row: Sequence[Any], version: Sequence[Any], slices: Slices) -> Passage:
+    key, body, start, end, lead, place = row
+    uri, number, title, metadata, effective, opened = version
     return Passage(
         id=key,
         uri=uri,

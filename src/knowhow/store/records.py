@@ -8,11 +8,9 @@ from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any
 
-import apsw
-
 from knowhow.ports import Record
-from knowhow.store.erase import wipe
-from knowhow.store.files import STATE, Database, fetch, fetch_one
+from knowhow.store import files
+from knowhow.store.connection import Connection, Database, fetch, fetch_one
 from knowhow.types import EVERYTHING
 
 _PAGE = 500
@@ -22,16 +20,16 @@ _FIELDS = "r.kind, r.name, r.body, r.at, r.parent, (select tags from tagset t wh
 # The tag sets whose every tag the asker holds; what carries any other set is not even read.
 _OPENED = (
     "r.tagset in (select t.id from tagset t where :all or not exists "
-    "(select 1 from json_each(t.tags) demanded where demanded.value not in (select value from json_each(:held))))"
+    "(select 1 from json_each(t.tags) demanded where cast(demanded.value as text) not in "
+    "(select cast(value as text) from json_each(:held))))"
 )
 
 
-class SqliteRecords:
-    """`knowhow.ports.Records` in one file. Thread-safe, and safe beside other processes on the same machine."""
+class SqlRecords:
+    """`knowhow.ports.Records` in a database that speaks the store's SQL. Thread-safe."""
 
-    def __init__(self, path: str | PathLike[str]) -> None:
-        """Opens or creates the file. Raises `ConfigProblem` when it is damaged, newer, or not Knowhow's."""
-        self._db = Database(path, STATE)
+    def __init__(self, database: Database) -> None:
+        self._db = database
 
     def put(self, records: Sequence[Record]) -> None:
         """Inserts or replaces, all in one transaction."""
@@ -92,7 +90,7 @@ class SqliteRecords:
     def erase(self, kind: str, ids: Sequence[str]) -> int:
         """Deletes and returns how many there were."""
         return self._delete(
-            "select id from record where kind = ? and name in (select value from json_each(?))",
+            "select id from record where kind = ? and name in (select cast(value as text) from json_each(?))",
             (kind, json.dumps(list(ids))),
         )
 
@@ -107,7 +105,7 @@ class SqliteRecords:
 
     def wipe(self) -> None:
         """Rewrites the file so that nothing that was deleted is left in it. Raises `ConfigProblem`."""
-        wipe(self._db)
+        self._db.wipe()
 
     def backup(self, path: str) -> None:
         """A consistent copy of the file while others read and write."""
@@ -126,7 +124,15 @@ class SqliteRecords:
             return connection.changes()
 
 
-def _insert(connection: apsw.Connection, record: Record, body: str, at: float, tagset: int) -> None:
+class SqliteRecords(SqlRecords):
+    """Records in one file. Safe beside other processes on the same machine."""
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        """Opens or creates the file. Raises `ConfigProblem` when it is damaged, newer, or not Knowhow's."""
+        super().__init__(files.Database(path, files.STATE))
+
+
+def _insert(connection: Connection, record: Record, body: str, at: float, tagset: int) -> None:
     key = fetch_one(
         connection,
         "insert into record (kind, name, at, parent, tagset, uris, body) values (?,?,?,?,?,?,?) on conflict "
@@ -139,9 +145,9 @@ def _insert(connection: apsw.Connection, record: Record, body: str, at: float, t
         connection.executemany("insert into mention values (?,?)", [(uri, key) for uri in record.uris])
 
 
-def _tagset(connection: apsw.Connection, access: frozenset[str]) -> int:
+def _tagset(connection: Connection, access: frozenset[str]) -> int:
     tags = json.dumps(sorted(access))
-    connection.execute("insert or ignore into tagset (tags) values (?)", (tags,))
+    connection.execute("insert into tagset (tags) values (?) on conflict do nothing", (tags,))
     return int(fetch_one(connection, "select id from tagset where tags = ?", (tags,)))
 
 

@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import apsw
 import numpy as np
 from numpy.typing import NDArray
 
 from knowhow.ports import Floats, IndexedPassage, Ints
 from knowhow.store.bits import Codes, Signs, encode, turn
-from knowhow.store.files import fetch, fetch_one
+from knowhow.store.connection import Connection, fetch, fetch_one
 from knowhow.store.postings import Lengths, Postings, count_terms, pack, pages, unpack
 
 MOST = 65_536
@@ -79,7 +78,7 @@ def make_blocks(text: str, passages: Sequence[IndexedPassage], vectors: Floats, 
     return blocks
 
 
-def write_blocks(connection: apsw.Connection, idx: int, body: int, first: int, blocks: Iterable[Block]) -> None:
+def write_blocks(connection: Connection, idx: int, body: int, first: int, blocks: Iterable[Block]) -> None:
     """Adds the blocks of `body`, whose passages have the ids `first` and following."""
     for block in blocks:
         size = len(block.lengths)
@@ -90,7 +89,7 @@ def write_blocks(connection: apsw.Connection, idx: int, body: int, first: int, b
         first += size
 
 
-def read_block(connection: apsw.Connection, key: int) -> Run:
+def read_block(connection: Connection, key: int) -> Run:
     """The block with this row id."""
     body, first, size, codes, lengths, postings = fetch_one(
         connection, "select body, first, passages, codes, lengths, postings from block where id = ?", (key,)
@@ -99,7 +98,7 @@ def read_block(connection: apsw.Connection, key: int) -> Run:
     return Run(ids, np.full(size, body, np.int32), _lengths(lengths), _codes(codes, size), unpack(postings))
 
 
-def read_part(connection: apsw.Connection, key: int) -> Part:
+def read_part(connection: Connection, key: int) -> Part:
     """What memory keeps of the segment with this row id; its postings stay on disk."""
     size, ids, bodies, codes, lengths, first, terms = fetch_one(
         connection,
@@ -111,7 +110,7 @@ def read_part(connection: apsw.Connection, key: int) -> Part:
     return Part(np.frombuffer(ids, np.int64), np.frombuffer(bodies, np.int32), _lengths(lengths), turned, paged)
 
 
-def read_segment(connection: apsw.Connection, key: int) -> Run:
+def read_segment(connection: Connection, key: int) -> Run:
     """The segment with this row id and all its postings."""
     part = read_part(connection, key)
     assert isinstance(part.postings, Paged)
@@ -173,13 +172,14 @@ def rearrange(runs: Sequence[Run], live: Numbers) -> Iterator[tuple[bool, Run]]:
             yield history, Run(ids[chosen], bodies[chosen], lengths[chosen], codes[chosen], postings)
 
 
-def write_segment(connection: apsw.Connection, idx: int, history: bool, run: Run) -> None:
+def write_segment(connection: Connection, idx: int, history: bool, run: Run) -> None:
     """Adds `run` as a segment."""
-    first = fetch_one(connection, "select coalesce(max(seq), 0) + 1 from sqlite_sequence where name = 'page'")
-    terms: list[int] = []
-    for term, data in pages(run.postings):
-        connection.execute("insert into page (id, data) values (?,?)", (first + len(terms), data))
-        terms.append(term)
+    packed = list(pages(run.postings))
+    first = connection.reserve("page", len(packed))
+    connection.executemany(
+        "insert into page (id, data) values (?,?)", [(first + i, data) for i, (_, data) in enumerate(packed)]
+    )
+    terms = [term for term, _ in packed]
     connection.execute(
         "insert into segment (idx, history, passages, ids, bodies, codes, lengths, first_page, page_terms) "
         "values (?,?,?,?,?,?,?,?,?)",
@@ -190,14 +190,14 @@ def write_segment(connection: apsw.Connection, idx: int, history: bool, run: Run
     )
 
 
-def delete_segment(connection: apsw.Connection, key: int) -> None:
+def delete_segment(connection: Connection, key: int) -> None:
     """Removes a segment with its pages."""
     first, terms = fetch_one(connection, "select first_page, page_terms from segment where id = ?", (key,))
     connection.execute("delete from page where id >= ? and id < ?", (first, first + len(terms) // 8))
     connection.execute("delete from segment where id = ?", (key,))
 
 
-def live_bodies(connection: apsw.Connection, bodies: Iterable[Numbers]) -> Numbers:
+def live_bodies(connection: Connection, bodies: Iterable[Numbers]) -> Numbers:
     """Those of `bodies` that still answer, sorted."""
     asked = np.unique(np.concatenate([np.zeros(0, np.int32), *bodies]))
     rows = fetch(

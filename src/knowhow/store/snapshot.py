@@ -8,12 +8,11 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import apsw
 import numpy as np
 
 from knowhow.ports import Ints
 from knowhow.store.bits import Mask
-from knowhow.store.files import fetch, fetch_one
+from knowhow.store.connection import Connection, fetch, fetch_one
 from knowhow.store.postings import Lengths
 from knowhow.store.segments import Numbers, Part, Run, loose_part, read_block, read_part
 
@@ -57,9 +56,9 @@ class Follower:
         self._held: dict[int, Snapshot] = {}
         self._past: OrderedDict[tuple[int, float], Snapshot] = OrderedDict()
 
-    def current(self, connection: apsw.Connection, idx: int) -> Snapshot | None:
+    def current(self, connection: Connection, idx: int) -> Snapshot | None:
         """The snapshot of what the open transaction sees; None when it is already older than what is held."""
-        generation = fetch_one(connection, "select value from counter where name = 'generation'")
+        generation = int(fetch_one(connection, "select value from counter where name = 'generation'"))
         held = self._held.get(idx)
         if held is None or held.generation < generation:
             with self.lock:
@@ -68,7 +67,7 @@ class Follower:
                     held = self._held[idx] = _follow(connection, idx, held, generation)
         return held if held.generation == generation else None
 
-    def past(self, connection: apsw.Connection, idx: int, now: Snapshot, as_of: float) -> Snapshot:
+    def past(self, connection: Connection, idx: int, now: Snapshot, as_of: float) -> Snapshot:
         """`now` as it was at `as_of`, with today's tags."""
         with self.lock:
             found = self._past.get((idx, as_of))
@@ -87,7 +86,7 @@ class Follower:
                 del self._past[key]
 
 
-def _follow(connection: apsw.Connection, idx: int, held: Snapshot | None, generation: int) -> Snapshot:
+def _follow(connection: Connection, idx: int, held: Snapshot | None, generation: int) -> Snapshot:
     segment_keys = _keys(connection, "select id from segment where idx = ? and history = 0 order by id", idx)
     block_keys = _keys(connection, "select id from block where idx = ? order by id", idx)
     old_segments: Mapping[int, Part] = held.segments if held else {}
@@ -108,7 +107,7 @@ def _follow(connection: apsw.Connection, idx: int, held: Snapshot | None, genera
     return Snapshot(generation, segments, blocks, loose, ids, bodies, lengths, versions, tagsets, tags, alive)
 
 
-def _bodies(connection: apsw.Connection, held: Snapshot | None) -> tuple[Numbers, Numbers]:
+def _bodies(connection: Connection, held: Snapshot | None) -> tuple[Numbers, Numbers]:
     """`versions` and `tagsets` with what changed since `held`."""
     last = fetch_one(connection, "select coalesce(max(id), 0) from body")
     if held is None:
@@ -126,7 +125,7 @@ def _bodies(connection: apsw.Connection, held: Snapshot | None) -> tuple[Numbers
     return versions, tagsets
 
 
-def _rewind(connection: apsw.Connection, idx: int, now: Snapshot, as_of: float) -> Snapshot:
+def _rewind(connection: Connection, idx: int, now: Snapshot, as_of: float) -> Snapshot:
     """`now` with every version opened since `as_of` taken away and every one closed since then put back."""
     versions, tagsets = now.versions.copy(), now.tagsets.copy()
     opened = fetch(connection, "select body from version where valid_from > ?", (as_of,))
@@ -150,7 +149,7 @@ def _rewind(connection: apsw.Connection, idx: int, now: Snapshot, as_of: float) 
     )
 
 
-def _keys(connection: apsw.Connection, sql: str, idx: int) -> list[int]:
+def _keys(connection: Connection, sql: str, idx: int) -> list[int]:
     return [key for (key,) in fetch(connection, sql, (idx,))]
 
 

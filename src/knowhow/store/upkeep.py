@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import apsw
-
-from knowhow.store.files import Database, fetch, fetch_one
+from knowhow.store.connection import Connection, Database, fetch, fetch_one
 from knowhow.store.segments import (
     MOST,
     delete_segment,
@@ -37,7 +35,7 @@ class Merge:
     segments: tuple[int, ...] = ()
 
 
-def due(connection: apsw.Connection, idx: int) -> Merge | None:
+def due(connection: Connection, idx: int) -> Merge | None:
     """The next merge that is worth its cost; None when there is none."""
     waiting = fetch_one(connection, "select coalesce(sum(passages), 0) from block where idx = ?", (idx,))
     if waiting >= FLUSH:
@@ -65,17 +63,18 @@ def worn(snapshot: Snapshot, share: float) -> Merge | None:
 
 def everything(database: Database, idx: int) -> Iterator[Merge]:
     """What is left to merge until every segment but one is full; each plan is to be carried out before the next."""
-    connection = database.connection()
-    blocks = _all_blocks(connection, idx)
+    with database.reading() as connection:
+        blocks = _all_blocks(connection, idx)
     if blocks.blocks:
         yield blocks
     for history in (0, 1):
         while True:
-            members = fetch(
-                connection,
-                "select passages, id from segment where idx = ? and history = ? and passages < ?",
-                (idx, history, _TIERS[-1]),
-            )
+            with database.reading() as connection:
+                members = fetch(
+                    connection,
+                    "select passages, id from segment where idx = ? and history = ? and passages < ?",
+                    (idx, history, _TIERS[-1]),
+                )
             if len(members) < 2:
                 break
             yield Merge(segments=_smallest(members))
@@ -116,14 +115,16 @@ def drop(database: Database, idx: int) -> None:
             with database.writing() as connection:
                 connection.execute(statement, values)
                 gone = connection.changes()
-    for key in fetch(database.connection(), "select id from segment where idx = ?", (idx,)):
+    with database.reading() as connection:
+        segments = fetch(connection, "select id from segment where idx = ?", (idx,))
+    for key in segments:
         with database.writing() as connection:
             delete_segment(connection, *key)
     with database.writing() as connection:
         connection.execute("delete from idx where id = ?", (idx,))
 
 
-def _all_blocks(connection: apsw.Connection, idx: int) -> Merge:
+def _all_blocks(connection: Connection, idx: int) -> Merge:
     rows = fetch(connection, "select id from block where idx = ? order by id", (idx,))
     return Merge(blocks=tuple(key for (key,) in rows))
 
@@ -140,7 +141,7 @@ def _smallest(members: Sequence[tuple[int, int]]) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def _still_there(connection: apsw.Connection, plan: Merge) -> bool:
+def _still_there(connection: Connection, plan: Merge) -> bool:
     for table, keys in (("block", plan.blocks), ("segment", plan.segments)):
         for key in keys:
             if fetch_one(connection, f"select 1 from {table} where id = ?", (key,)) is None:

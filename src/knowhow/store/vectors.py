@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import threading
 
-import apsw
 import numpy as np
 
 from knowhow.ports import Floats, Ints
-from knowhow.store.files import fetch
+from knowhow.store.connection import Connection, fetch
 
 MEMORY = 128 << 20
 """Bytes of vectors kept per index; when they are used up, the memory starts anew with what is needed next."""
@@ -24,7 +23,11 @@ class VectorCache:
         self._places: dict[int, int] = {}
         self._kept = np.zeros((0, dims), np.float16)
 
-    def read(self, connection: apsw.Connection, ids: Ints) -> Floats:
+    def cosines(self, connection: Connection, ids: Ints, vector: Floats) -> Floats:
+        """float32[n] for distinct ids of passages that `connection` sees; see `knowhow.store.connection.Vectors`."""
+        return cosine(self.read(connection, ids), vector)
+
+    def read(self, connection: Connection, ids: Ints) -> Floats:
         """float32[n, dims] for distinct ids of passages that `connection` sees."""
         keys: list[int] = ids.tolist()
         with self._lock:
@@ -38,7 +41,7 @@ class VectorCache:
             found: Floats = self._kept[places].astype(np.float32)
         return found
 
-    def _add(self, connection: apsw.Connection, missing: list[int]) -> None:
+    def _add(self, connection: Connection, missing: list[int]) -> None:
         rows = fetch(
             connection,
             "select id, vector from passage where id in (select value from json_each(?))",
@@ -53,3 +56,12 @@ class VectorCache:
         data = np.frombuffer(b"".join([vector for _, vector in rows]), np.float16)
         self._kept[used : used + len(rows)] = data.reshape(len(rows), -1)
         self._places.update((key, used + i) for i, (key, _) in enumerate(rows))
+
+
+def cosine(vectors: Floats, vector: Floats) -> Floats:
+    """float32[n] for float32[n, dims]; 0 where a vector is 0."""
+    sizes = np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) * np.linalg.norm(vector)
+    found: Floats = np.zeros(len(vectors), np.float32)
+    # einsum, not @: waiting for a matrix library's threads on a busy machine costs more than the product.
+    np.divide(np.einsum("ij,j->i", vectors, vector), sizes, out=found, where=sizes > 0)
+    return found

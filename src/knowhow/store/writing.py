@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import apsw
 import numpy as np
 
 from knowhow.errors import NotFound, UsageProblem
 from knowhow.ports import Change, Fail, FileStamp, Floats, IndexedPassage, Put, Remove, SetAccess
 from knowhow.store import audit
 from knowhow.store.bits import Signs
+from knowhow.store.connection import Connection, fetch, fetch_one
 from knowhow.store.content import content_digest, cut_digest, pack_spans, place_text, text_parts
-from knowhow.store.files import fetch, fetch_one
 from knowhow.store.filters import as_text
 from knowhow.store.segments import Block, make_blocks, write_blocks
 from knowhow.types import EVERYTHING, Action, AuditEntry, Document, DocumentState
@@ -99,12 +98,12 @@ class _Item:
 class Commit:
     """The changes of one transaction. `generation` and `now` are this commit's own."""
 
-    def __init__(self, connection: apsw.Connection, index: OpenIndex, by: str = "") -> None:
+    def __init__(self, connection: Connection, index: OpenIndex, by: str = "") -> None:
         self._connection = connection
         self._index = index
         self._by = by
         self._touched: set[str] = set()
-        self.generation: int = _counter(connection, "generation") + 1
+        self.generation = next_generation(connection)
         self.now = max(time.time(), _counter(connection, "clock") + _TICK)
 
     def prepare(self, changes: Sequence[Change], prepared: Sequence[Prepared | None]) -> None:
@@ -134,8 +133,12 @@ class Commit:
 
     def stamp(self, stamps: Sequence[FileStamp]) -> None:
         """Remembers what the files looked like."""
-        rows = [(stamp.uri, stamp.path, stamp.size, stamp.mtime_ns, stamp.content_hash) for stamp in stamps]
-        self._connection.executemany("insert or replace into stamp values (?,?,?,?,?)", rows)
+        rows = {stamp.uri: (stamp.uri, stamp.path, stamp.size, stamp.mtime_ns, stamp.content_hash) for stamp in stamps}
+        keys = json.dumps(list(rows))
+        self._connection.execute(
+            "delete from stamp where uri in (select cast(value as text) from json_each(?))", (keys,)
+        )
+        self._connection.executemany("insert into stamp values (?,?,?,?,?)", rows.values())
 
     def finish(self) -> None:
         """Counts the commit, so that readers follow."""
@@ -144,8 +147,7 @@ class Commit:
 
     def cut(self, prepared: Prepared, body: int) -> None:
         """Adds the passages of `body` to the index."""
-        last = fetch_one(self._connection, "select max(seq) from sqlite_sequence where name = 'passage'")
-        first = (last or 0) + 1
+        first = self._connection.reserve("passage", len(prepared.passages))
         document = prepared.document
         half = prepared.vectors.astype(np.float16)
         rows = [
@@ -233,11 +235,11 @@ class Commit:
 
     def _add_item(self, uri: str, source: str, access: frozenset[str]) -> _Item:
         tagset = self._tagset(access)
-        self._connection.execute(
-            "insert into item (uri, source, state, tagset, updated) values (?,?,?,?,?)",
+        key = fetch_one(
+            self._connection,
+            "insert into item (uri, source, state, tagset, updated) values (?,?,?,?,?) returning id",
             (uri, source, DocumentState.REMOVED, tagset, self.now),
         )
-        key = self._connection.last_insert_rowid()
         return _Item(key, tagset, audit.last_version(self._connection, uri), 0)
 
     def _log(
@@ -318,7 +320,7 @@ class Commit:
 
     def _tagset(self, access: frozenset[str]) -> int:
         tags = json.dumps(sorted(access))
-        self._connection.execute("insert or ignore into tagset (tags) values (?)", (tags,))
+        self._connection.execute("insert into tagset (tags) values (?) on conflict do nothing", (tags,))
         return int(fetch_one(self._connection, "select id from tagset where tags = ?", (tags,)))
 
     def _same_content(self, item: _Item, prepared: Prepared) -> int:
@@ -334,46 +336,46 @@ class Commit:
         return body if self.cut_digest(body) in ("", prepared.cut) else 0
 
     def _add_body(self, prepared: Prepared) -> int:
-        self._connection.execute(
-            "insert into body (version, tagset, changed, digest, chars) values (0, 0, ?, ?, ?)",
+        body: int = fetch_one(
+            self._connection,
+            "insert into body (version, tagset, changed, digest, chars) values (0, 0, ?, ?, ?) returning id",
             (self.generation, prepared.digest, len(prepared.document.text)),
         )
-        body = self._connection.last_insert_rowid()
         self._connection.execute("insert into spans values (?,?)", (body, prepared.spans))
         rows = [(body, part, data) for part, data in enumerate(prepared.texts)]
         self._connection.executemany("insert into text values (?,?,?)", rows)
         return body
 
     def _add_version(self, item: _Item, document: Document, body: int) -> int:
-        self._connection.execute(
+        version: int = fetch_one(
+            self._connection,
             "insert into version (item, number, body, title, media_type, source, metadata, content_hash, effective_at, "
-            "supersedes, valid_from) values (?,?,?,?,?,?,?,?,?,?,?)",
+            "supersedes, valid_from) values (?,?,?,?,?,?,?,?,?,?,?) returning id",
             (
                 *(item.key, item.version, body, document.title, document.media_type, document.source),
                 *(json.dumps(dict(document.metadata)), document.content_hash, document.effective_at),
                 *(document.supersedes, self.now),
             ),
         )
-        version = self._connection.last_insert_rowid()
         pairs = [(key, as_text(value), version) for key, value in document.metadata.items()]
         self._connection.executemany("insert into attribute values (?,?,?)", pairs)
         return version
 
 
-def count(connection: apsw.Connection, generation: int, *, content: bool) -> None:
+def count(connection: Connection, generation: int, *, content: bool) -> None:
     """Announces a commit to readers; `content` counts it as a change of the corpus too."""
     connection.execute("update counter set value = ? where name = 'generation'", (generation,))
     if content:
         connection.execute("update counter set value = value + 1 where name = 'revision'")
 
 
-def next_generation(connection: apsw.Connection) -> int:
+def next_generation(connection: Connection) -> int:
     """The number of the commit that the open transaction will make."""
     return int(_counter(connection, "generation")) + 1
 
 
-def _counter(connection: apsw.Connection, name: str) -> int:
-    value: int = fetch_one(connection, "select value from counter where name = ?", (name,))
+def _counter(connection: Connection, name: str) -> float:
+    value: float = fetch_one(connection, "select value from counter where name = ?", (name,))
     return value
 
 
