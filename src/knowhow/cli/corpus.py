@@ -9,7 +9,7 @@ import typer
 
 from knowhow.cli import options
 from knowhow.cli.arguments import read_access, read_time, read_where
-from knowhow.cli.output import clean, follow, note, size, styled, table, write, write_json
+from knowhow.cli.output import clean, follow, note, size, styled, table, write, write_json, write_line
 
 if TYPE_CHECKING:
     from knowhow.types import IngestReport
@@ -34,6 +34,9 @@ def ingest(
     as_documents: Annotated[
         bool, typer.Option("--as-documents", help='A JSONL file is one document a line: {"_id", "title", "text"}.')
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with every change of the folders until Ctrl-C; --json: JSONL events.")
+    ] = False,
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -45,9 +48,13 @@ def ingest(
     \b
     Example: knowhow ingest handbook/ --as handbook
              knowhow ingest payroll/ --as payroll --access hr
+             knowhow ingest handbook/ --as handbook --watch
     """
+    from knowhow.cli.watching import follow_folders, refuse_files
     from knowhow.workspace import Workspace, ingest_json
 
+    if watch:
+        refuse_files(paths)
     with Workspace.open(workspace) as opened:
         steps = opened.ingest_stream(
             paths,
@@ -58,13 +65,17 @@ def ingest(
             as_documents=as_documents,
         )
         report = follow(steps)
-        tagged = opened.tags()
-    if as_json:
-        write_json(ingest_json(report))
-    else:
-        _print_report(report)
-        if tagged:
-            note(f"some documents are seen only with a tag: --access {','.join(sorted(tagged))}")
+        if as_json and watch:
+            write_line({"event": "synced", **ingest_json(report)})
+        elif as_json:
+            write_json(ingest_json(report))
+        else:
+            _print_report(report)
+            if tagged := opened.tags():
+                note(f"some documents are seen only with a tag: --access {','.join(sorted(tagged))}")
+        if watch:
+            follow_folders(opened, paths, name, yes, as_json)
+            return
     if report.failed:
         raise typer.Exit(8)
 

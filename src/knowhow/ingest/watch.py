@@ -80,12 +80,9 @@ def watch(
 
     A sync that changed nothing is not told. One that is refused, e.g. because more than half of a folder is gone and
     `yes` was not given, is told, and tried again at the next change; a failure that may pass, every `RETRY_S`.
-    Raises `UsageProblem` for what is no folder, `ConfigProblem` where the system cannot watch.
+    Raises `ConfigProblem` where the system cannot watch.
     """
     roots = [Path(os.path.abspath(os.path.expanduser(folder))) for folder in folders]
-    for root in roots:
-        if root.is_file():
-            raise UsageProblem(f"{root} is a file, and --watch follows folders: name {root.parent}")
     syncing = _Syncing(store, embedder, name, yes, workers, roots)
     due = _Due()
     while True:

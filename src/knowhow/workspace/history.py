@@ -6,12 +6,14 @@ import difflib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
+from knowhow.answer import feedback, trace
 from knowhow.answer.erase import erase_traces
 from knowhow.errors import NotFound, UsageProblem
 from knowhow.ports import Records, Store
-from knowhow.types import Action, AuditEntry, Document, Ended, Erased, Filter, Json
+from knowhow.types import EVERYTHING, Action, AuditEntry, Document, Ended, Erased, Filter, Json
 from knowhow.workspace.shapes import timestamp
 
 SECONDS_A_DAY = 86_400
@@ -172,6 +174,14 @@ class History:
         self._store.wipe()
         self._records.wipe()
         return Purged(uris, erased.versions, erased.passages, found, still)
+
+    def forget(self, days: int) -> None:
+        """Erases traces older than `days`, with their feedback; 0 keeps all."""
+        limit = time.time() - days * SECONDS_A_DAY
+        for kind in (trace.KIND, feedback.KIND) if days else ():
+            records = self._records.select(kind, frozenset({EVERYTHING}), oldest_first=True)
+            if old := [record.id for record in takewhile(lambda record: record.at < limit, records)]:
+                self._records.erase(kind, old)
 
     def _filter(self, access: frozenset[str] | None) -> Filter:
         return Filter(self._access if access is None else access)

@@ -19,12 +19,12 @@ from knowhow.errors import KnowhowError, NotFound, UsageProblem
 from knowhow.ingest.access_rules import load_rules
 from knowhow.ingest.ingest import ingest
 from knowhow.ingest.reindex import reindex
+from knowhow.ingest.watch import Event, watch
 from knowhow.ports import Overlay, Record, StoreCheck
 from knowhow.prices import price_of
 from knowhow.search.search import search
 from knowhow.settings import Loaded, Settings
 from knowhow.types import (
-    EVERYTHING,
     Answer,
     Document,
     DocumentInfo,
@@ -47,8 +47,6 @@ from knowhow.workspace.parts import Parts
 from knowhow.workspace.shapes import timestamp
 
 R = TypeVar("R")
-ALL = frozenset({EVERYTHING})
-SECONDS_A_DAY = 86_400
 RECENT = 10_000
 """Traces among which a shortened id is looked for."""
 
@@ -83,7 +81,7 @@ class Workspace:
         """
         workspace = cls(*load_settings(path, flags))
         try:
-            workspace._forget()
+            workspace.history.forget(workspace.settings.keep_traces_days)
         except BaseException:
             workspace.close()
             raise
@@ -150,6 +148,16 @@ class Workspace:
             rules=rules,
             as_documents=as_documents,
             workers=self.settings.workers or None,
+        )
+
+    def watch(
+        self, folders: Sequence[str | os.PathLike[str]], *, name: str | None = None, yes: bool = False
+    ) -> Generator[Event, None, None]:
+        """Follows folders that were ingested under the same `name`, until closed; see `knowhow.ingest.watch`."""
+        workers = self.settings.workers or None
+        paths = [Path(folder) for folder in folders]
+        return watch(
+            paths, store=self._parts.store, embedder=self._parts.embedder(), name=name, yes=yes, workers=workers
         )
 
     def reindex(self) -> str:
@@ -341,21 +349,6 @@ class Workspace:
         if found:
             raise UsageProblem(f'{len(found)} traces start with "{id}"; give more of the id')
         raise NotFound(f'no trace "{id}" that you may see; `knowhow traces list` shows the newest')
-
-    def _forget(self) -> None:
-        """Erases traces older than the setting `keep_traces_days` allows."""
-        if not self.settings.keep_traces_days:
-            return
-        limit = time.time() - self.settings.keep_traces_days * SECONDS_A_DAY
-        records = self._parts.records
-        for kind in ("trace", "feedback"):
-            old = []
-            for record in records.select(kind, ALL, oldest_first=True):
-                if record.at >= limit:
-                    break
-                old.append(record.id)
-            if old:
-                records.erase(kind, old)
 
     def _tags(self, access: frozenset[str] | None) -> frozenset[str]:
         return frozenset(self.settings.access) if access is None else access
