@@ -22,7 +22,6 @@ from knowhow.answer.cite import Grounds
 from knowhow.answer.conflict import conflicts
 from knowhow.answer.decline import declines
 from knowhow.answer.guard import orders
-from knowhow.answer.relevance import relevances
 from knowhow.answer.sentences import sentences
 from knowhow.answer.values import agree, values
 from knowhow.types import Answer, Context, Document, Hit, Place, Range, Recipe, SearchMode, Shown, Support
@@ -232,10 +231,10 @@ def relevance(args: argparse.Namespace) -> Row:
     foreign = json.loads((args.data / "kite_sourcegraph_handbook" / "queries" / "sourcegraph.json").read_text())
 
     def best(question: str) -> float:
-        return max(relevances(question, workspace.search(question, k=6).hits), default=0.0)
+        return max((hit.relevance for hit in workspace.search(question, k=6).hits), default=0.0)
 
     own, other = [best(q) for q in questions], [best(row["query"]) for row in foreign]
-    steps = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+    steps = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
     return {f"{t:.2f}": {"kept": share(x >= t for x in own), "declined": share(x < t for x in other)} for t in steps}
 
 

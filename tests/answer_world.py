@@ -20,6 +20,10 @@ SHIPPING = "Orders ship from Hamburg. Standard shipping takes 3 days and costs 4
 CEO = "Ada Lindqvist has been chief executive since 2019. She lives in Malmö."
 
 
+OPEN = Recipe(relevance=0.0)
+"""The default recipe without the gate, which is fitted to real embedders, not to the fake one."""
+
+
 @dataclass
 class World:
     """A store with its index, a journal and an embedder."""
@@ -47,7 +51,7 @@ class World:
         self,
         question: str,
         says: FakeChat | str | Sequence[str],
-        recipe: Recipe = Recipe(),  # noqa: B008
+        recipe: Recipe = OPEN,
         filter: Filter = Filter(),  # noqa: B008
         history: Sequence[Message] = (),
         context: str = "",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from answer_world import RETURNS, World, shop
+from answer_world import OPEN, RETURNS, World, shop
 from knowhow.answer import Trace, answer_json, story, stream
 from knowhow.backends.fake import FakeChat
 from knowhow.errors import ProviderKind, ProviderProblem, UsageProblem
@@ -135,13 +136,13 @@ def test_a_question_longer_than_the_window_is_one_clear_problem(world: World) ->
 
 def test_the_window_bounds_what_is_shown(world: World) -> None:
     model = FakeChat(["Laptops can be returned within 45 days [1]."], context_tokens=200)
-    answer = world.ask("How long can I return a laptop?", model, Recipe(sampling=Sampling(max_tokens=60)))
+    answer = world.ask("How long can I return a laptop?", model, replace(OPEN, sampling=Sampling(max_tokens=60)))
     assert model.count(model.requests[0].messages) <= 140
     assert len(answer.shown) < 4
 
 
 def test_the_budget_cuts_at_a_sentence_and_names_what_did_not_fit(world: World) -> None:
-    recipe = Recipe(budget=26, relevance=0.0)
+    recipe = replace(OPEN, budget=26)
     answer = world.ask("How long can I return a laptop?", "Laptops can be returned within 45 days [1].", recipe)
     assert answer.shown[-1].text.endswith(".")
     assert answer.shown[0].hit.text.startswith(answer.shown[0].text)
@@ -153,7 +154,7 @@ def test_the_budget_cuts_at_a_sentence_and_names_what_did_not_fit(world: World) 
 
 def test_a_budget_below_one_sentence_is_a_usage_problem(world: World) -> None:
     with pytest.raises(UsageProblem, match="raise the budget"):
-        world.ask("How long can I return a laptop?", "x", Recipe(budget=3))
+        world.ask("How long can I return a laptop?", "x", replace(OPEN, budget=3))
 
 
 def test_text_given_with_the_question_can_be_cited(world: World) -> None:
@@ -170,7 +171,7 @@ def test_gold_shows_only_the_given_evidence(world: World) -> None:
     start = RETURNS.index("Refunds")
     gold = [Range("policies/returns.md", 1, start, len(RETURNS)), Range("gone.md", 1, 0, 5)]
     answer = world.ask(
-        "What is the late fee?", "The fee for late returns is $20.", Recipe(context=Context.GOLD), gold=gold
+        "What is the late fee?", "The fee for late returns is $20.", replace(OPEN, context=Context.GOLD), gold=gold
     )
     assert [p.text for p in answer.shown] == [RETURNS[start:]]
     assert answer.citations[0].quote == "The fee for late returns is $20."
@@ -179,21 +180,21 @@ def test_gold_shows_only_the_given_evidence(world: World) -> None:
 
 def test_the_whole_corpus_is_shown_by_uri_as_far_as_it_fits(world: World) -> None:
     model = FakeChat(["Orders ship from Hamburg."])
-    answer = world.ask("Where do orders ship from?", model, Recipe(context=Context.FULL, budget=500))
+    answer = world.ask("Where do orders ship from?", model, replace(OPEN, context=Context.FULL, budget=500))
     assert [p.hit.uri for p in answer.shown] == ["people/ceo.md", "policies/returns.md", "policies/shipping.md"]
-    small = world.ask("Where do orders ship from?", "x y z", Recipe(context=Context.FULL, budget=25))
+    small = world.ask("Where do orders ship from?", "x y z", replace(OPEN, context=Context.FULL, budget=25))
     assert [p.hit.uri for p in small.shown] == ["people/ceo.md"]
 
 
 def test_closed_book_shows_nothing_and_checks_nothing(world: World) -> None:
-    answer = world.ask("Who is Ada?", "Ada Lovelace wrote a program.", Recipe(context=Context.NONE, cite=False))
+    answer = world.ask("Who is Ada?", "Ada Lovelace wrote a program.", replace(OPEN, context=Context.NONE, cite=False))
     assert (answer.text, answer.citations, answer.unsupported, answer.shown) == (
         "Ada Lovelace wrote a program.",
         (),
         (),
         (),
     )
-    unknown = world.ask("Who is Ada?", "I do not know.", Recipe(context=Context.NONE, cite=False))
+    unknown = world.ask("Who is Ada?", "I do not know.", replace(OPEN, context=Context.NONE, cite=False))
     assert unknown.reason is Decline.NOT_STATED
 
 
@@ -203,7 +204,7 @@ def test_a_follow_up_is_searched_in_context(world: World) -> None:
         Message("assistant", "Ada Lindqvist is chief executive [1]."),
     ]
     model = FakeChat(["She lives in Malmö [1]."])
-    answer = world.ask("Where does she live?", model, Recipe(k=1), history=history)
+    answer = world.ask("Where does she live?", model, replace(OPEN, k=1), history=history)
     assert answer.shown[0].hit.uri == "people/ceo.md"
     assert [m.content for m in model.requests[0].messages][1:3] == [
         "Who is the chief executive?",
@@ -247,7 +248,7 @@ def test_a_remembered_draw_is_not_asked_again(world: World) -> None:
 
 
 def test_a_schema_reply_stays_json_and_its_values_are_cited(world: World) -> None:
-    recipe = Recipe(schema={"type": "object", "properties": {"days": {"type": "integer"}}})
+    recipe = replace(OPEN, schema={"type": "object", "properties": {"days": {"type": "integer"}}})
     answer = world.ask("How long can I return a laptop?", '{"period": "45 business days", "tone": "kind"}', recipe)
     assert answer.text == '{"period": "45 business days", "tone": "kind"}'
     assert [answer.text[slice(*c.sentence)] for c in answer.citations] == ["45 business days"]
@@ -272,7 +273,7 @@ def test_the_trace_is_complete_and_its_story_reads(world: World) -> None:
     assert trace.raw == "You can return a laptop within 45 days [1]. In Peru too."
     assert trace.prompt[-1]["content"].endswith("Question: How long can I return a laptop?")
     assert trace.revision == world.store.revision()
-    assert trace.recipe_hash == Recipe().hash
+    assert trace.recipe_hash == OPEN.hash
     told = story(trace)
     for words in ("Asked:", "Looked at", "Shown to the model", "Supported:", "Not supported:", "Peru", "milliseconds"):
         assert words in told

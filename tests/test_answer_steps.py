@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answer_world import World, make_hit, make_world
+from answer_world import OPEN, World, make_hit, make_world
 from knowhow.answer import Feedback, Trace, Verdict, story
 from knowhow.answer.conflict import Force, conflicts
 from knowhow.answer.decline import declines
@@ -19,7 +20,7 @@ from knowhow.answer.trace import without_secrets
 from knowhow.backends.fake import FakeChat
 from knowhow.errors import NotFound, UsageProblem
 from knowhow.ports import Record
-from knowhow.types import Decline, Message, Recipe, Shown
+from knowhow.types import Decline, Message, Shown
 
 
 def turns(*said: str) -> list[Message]:
@@ -239,7 +240,7 @@ def test_a_model_name_loses_its_secrets(name: str, shown: str) -> None:
 def test_no_secret_reaches_the_trace(world: World) -> None:
     world.put("a.md", NEW)
     model = FakeChat(["Laptops can be returned within 45 days [1]."], name="http://eva:s3cret@host/v1#m")
-    answer = world.ask(HOW_LONG, model, Recipe(model="http://eva:s3cret@host/v1#m"))
+    answer = world.ask(HOW_LONG, model, replace(OPEN, model="http://eva:s3cret@host/v1#m"))
     record = world.records.get("trace", answer.trace_id, frozenset())
     assert record is not None
     assert "s3cret" not in str(record.body)

@@ -112,7 +112,7 @@ def _flow(asked: Asked) -> Generator[str, None, Answer]:
     found = gather(
         asked.recipe, asked.corpus, log.understood.search, asked.gold, log.room.tokens * CHARACTERS_PER_TOKEN
     )
-    log.found = relevant(log.understood.search, found, asked.recipe)
+    log.found = relevant(found, asked.recipe)
     log.lap("search")
     disagreement = _pack(asked, log)
     log.lap("pack")

@@ -9,7 +9,6 @@ from knowhow.answer.asked import CONTEXT_URI, Corpus
 from knowhow.search.search import search
 from knowhow.types import CandidateTrace, Context, Document, EvidenceAt, Hit, Place, Range, Recipe
 
-
 _SURE = 3 / 8
 """Share of the characters read that surely fits: three characters a token where eight are read."""
 

@@ -35,7 +35,7 @@ _SCHEMES = (
     "tel:",
     "sms:",
 )
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)")
+_FENCE = re.compile(r"^[ \t]*(```|~~~)")
 _OPENED = re.compile(r"!\[|!$|[\[<`]")
 _SETTLED = re.compile(r"\[\^?\d[\d, –-]*\](?=[^(\[:<\]])")
 """A citation mark that can no longer become a link."""
@@ -45,12 +45,21 @@ def harmless(text: str, sources: Iterable[str]) -> str:
     """`text` with images reduced to their description, markup dropped, and links kept only where a source holds the
     very same address. Code blocks stay as they are; nothing in them is rendered."""
     known = known_links(sources)
-    lines, fenced = [], False
+    lines, fence = [], ""
     for line in text.split("\n"):
-        if _FENCE.match(line):
-            fenced = not fenced
-        lines.append(line if fenced else _line(line, known))
+        inside, fence = fence, _fence(line, fence)
+        lines.append(line if inside or fence else _line(line, known))
     return "\n".join(lines)
+
+
+def _fence(line: str, fence: str) -> str:
+    """The code fence that is open after `line`, "" for none. A fence is closed by its like with nothing behind it."""
+    match = _FENCE.match(line)
+    if not match:
+        return fence
+    if not fence:
+        return match.group(1)
+    return "" if match.group(1) == fence and not line[match.end() :].strip("`~ \t") else fence
 
 
 def known_links(sources: Iterable[str]) -> frozenset[str]:
@@ -67,7 +76,7 @@ class Rinse:
     def __init__(self, sources: Iterable[str]) -> None:
         self._known = known_links(sources)
         self._held = ""
-        self._fenced = False
+        self._fence = ""
         self._line_shown = False
 
     def feed(self, piece: str) -> str:
@@ -91,10 +100,10 @@ class Rinse:
         return rest
 
     def _whole(self, line: str) -> str:
-        if not self._line_shown and _FENCE.match(line):
-            self._fenced = not self._fenced
-            return line
-        return line if self._fenced else self._part(line)
+        inside = self._fence
+        if not self._line_shown:
+            self._fence = _fence(line, inside)
+        return line if inside or self._fence else self._part(line)
 
     def _part(self, part: str) -> str:
         """A stretch of a line; one that does not open it gets a stand-in for what was already shown."""
@@ -103,11 +112,12 @@ class Rinse:
     def _safe(self) -> int:
         """How much of the open line can be shown: up to the last space outside anything that may become a token."""
         settled = _SETTLED.sub(lambda match: "x" * len(match.group()), self._held)
-        if self._fenced or (not self._line_shown and settled.lstrip(" \t")[:1] in ("`", "~", "[", "")):
+        if self._fence or (not self._line_shown and settled.lstrip(" \t")[:1] in ("`", "~", "[", "")):
             return 0
         opened = _OPENED.search(settled)
         limit = opened.start() if opened and len(settled) - opened.start() <= _HELD else len(settled)
-        return settled.rfind(" ", 0, limit) + 1
+        safe = settled.rfind(" ", 0, limit) + 1
+        return safe if self._line_shown or settled[:safe].strip() else 0  # what opens the line decides what it is
 
 
 def _line(line: str, known: frozenset[str]) -> str:

@@ -159,6 +159,7 @@ class Log:
             raw=self.reply.text if self.reply else "",
             finish=self.reply.finish if self.reply else "",
             remembered=self.remembered,
+            draw=self.asked.draw,
             dropped=list(self.reading.dropped),
             checks=list(self.reading.checks),
             answer=answer.text,

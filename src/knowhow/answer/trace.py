@@ -76,6 +76,8 @@ class Trace:
     usage: Json
     ms: Mapping[str, float]
     format: int = FORMAT
+    draw: int | None = None
+    """Which draw of an evaluation it is; None for a question that somebody asked."""
     access: list[str] = field(default_factory=list)
     """Tags a reader of this trace must hold."""
     uris: list[str] = field(default_factory=list)
