@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from knowhow.cli import answering, corpus, evaluating, history, setup
+from knowhow.cli import answering, corpus, evaluating, history, judge, runs, setup, suites
 from knowhow.cli.output import note, styled, write_json
 from knowhow.errors import KnowhowError
 
@@ -43,10 +43,28 @@ traces = _group("traces", "How earlier answers came about.")
 traces.command("list")(answering.traces_list)
 traces.command("show")(answering.traces_show)
 traces.command("replay")(history.traces_replay)
+traces.command("failures")(suites.traces_failures)
 app.add_typer(traces)
 app.command("feedback")(answering.feedback)
 app.command("evaluate")(evaluating.evaluate)
 app.command("compare")(evaluating.compare)
+suite = _group("suite", "Suites: files of examples, and what a right answer must hold.")
+suite.command("check")(suites.suite_check)
+suite.command("import")(suites.suite_import)
+suite.command("split")(suites.suite_split)
+suite.command("draft")(suites.suite_draft)
+suite.command("keep")(suites.suite_keep)
+suite.command("from-traces")(suites.suite_from_traces)
+app.add_typer(suite)
+past = _group("runs", runs.runs.__doc__)
+past.callback(invoke_without_command=True)(runs.runs)
+past.command("list")(runs.runs_list)
+past.command("show")(runs.runs_show)
+past.command("export")(runs.runs_export)
+app.add_typer(past)
+judges = _group("judge", "Models that judge what rules cannot decide.")
+judges.command("calibrate")(judge.judge_calibrate)
+app.add_typer(judges)
 app.command("reindex")(corpus.reindex)
 app.command("doctor")(setup.doctor)
 config = _group("config", "Settings and recipes, and where each value comes from.")

@@ -40,6 +40,7 @@ from knowhow.types import (
     SearchMode,
     SearchResult,
 )
+from knowhow.workspace.drafting import Drafting
 from knowhow.workspace.evaluating import Evaluations
 from knowhow.workspace.history import History
 from knowhow.workspace.home import load_settings, start
@@ -67,6 +68,7 @@ class Workspace:
         self._parts = Parts(folder, loaded)
         self.history = History(self._parts.store, self._parts.records, self._tags(None), self.settings.retention_days)
         self.evaluations = Evaluations(self._parts, folder, self.settings, self.recipe)
+        self.drafting = Drafting(self._parts, self.settings)
 
     @classmethod
     def init(cls, path: str | os.PathLike[str] = ".") -> Workspace:
