@@ -31,7 +31,7 @@ from knowhow.store.connection import Connection, Database, Vectors, fetch, fetch
 from knowhow.store.filters import Conditions, Scope, make_scope
 from knowhow.store.overlay import Added, extend, hidden, make_added, resolve
 from knowhow.store.postings import term_numbers
-from knowhow.store.snapshot import Follower, Snapshot
+from knowhow.store.snapshot import ERA, Follower, Snapshot
 from knowhow.store.writing import Commit, OpenIndex, Prepared, count, next_generation
 from knowhow.types import Action, AuditEntry, Document, DocumentInfo, Erased, Filter, IndexSpec, Passage, SplitSpec
 
@@ -53,9 +53,10 @@ class CorpusStore:
         self._by = audit.actor()
         self._weights = weights
         self._follower = Follower()
-        self._conditions = Conditions()
-        self._indexes: dict[str, OpenIndex] = {}
-        self._vectors: dict[int, Vectors] = {}
+        # By era and name, era and index: after a restore, equal ids may stand for different content.
+        self._conditions: dict[int, Conditions] = {}
+        self._indexes: dict[tuple[int, str], OpenIndex] = {}
+        self._vectors: dict[tuple[int, int], Vectors] = {}
         self._added: OrderedDict[tuple[int, int], Added] = OrderedDict()
 
     # indexes
@@ -109,7 +110,7 @@ class CorpusStore:
             count(connection, next_generation(connection), content=True)
         for (idx,) in before:
             self._follower.forget(idx)
-            self._vectors.pop(idx, None)
+            self._vectors = {key: held for key, held in self._vectors.items() if key[1] != idx}
             upkeep.drop(self._db, idx)
 
     # writing
@@ -240,13 +241,13 @@ class CorpusStore:
     ) -> Candidates:
         """Union of the `depth` best by BM25 (`text` not empty) and by cosine (`vector` given), from one snapshot."""
         question = Question(term_numbers(query_terms(text)), vector, depth)
-        with self._seen(index, filter, overlay) as (connection, chosen, _, scope):
+        with self._seen(index, filter, overlay) as (connection, chosen, snapshot, scope):
             if vector is not None and vector.shape != (chosen.dims,):
                 raise UsageProblem(
                     f"a question's vector of shape {vector.shape} does not fit index {index} of {chosen.dims} "
                     "dimensions: use the embedder of the index, or run `knowhow reindex`"
                 )
-            vectors = self._vectors.setdefault(chosen.idx, self._make_vectors(chosen.dims))
+            vectors = self._vectors.setdefault((snapshot.era, chosen.idx), self._make_vectors(chosen.dims))
             if overlay is not None:
                 scope = extend(scope, self._make_added(overlay, chosen), filter)
             return find(connection, scope, question, chosen.signs, vectors, self._weights)
@@ -317,25 +318,32 @@ class CorpusStore:
                     continue
                 if filter.as_of is not None:
                     snapshot = self._follower.past(connection, chosen.idx, snapshot, filter.as_of)
-                scope = make_scope(connection, snapshot, filter, self._conditions, hidden(overlay))
+                conditions = self._conditions.setdefault(snapshot.era, Conditions())
+                scope = make_scope(connection, snapshot, filter, conditions, hidden(overlay))
                 yield connection, chosen, snapshot, scope
 
     def _index(self, connection: Connection, name: str, *, analyzed: bool = False) -> OpenIndex:
-        rows = fetch(connection, "select id, analyzer from idx where name = ? and dropped = 0", (name,))
+        rows = fetch(
+            connection,
+            "select i.id, i.analyzer, c.value from idx i join counter c on c.name = 'generation' "
+            "where i.name = ? and i.dropped = 0",
+            (name,),
+        )
         if not rows:
             raise NotFound(f"no index {name!r}: run `knowhow reindex` or `knowhow ingest`")
-        idx, analyzer = rows[0]
+        idx, analyzer, generation = rows[0]
         if analyzer != ANALYZER_REVISION and analyzed:
             raise ConfigProblem(
                 f"index {name} was made by revision {analyzer} of the text analyzer, this Knowhow has "
                 f"{ANALYZER_REVISION}: run `knowhow doctor --repair` once to rebuild its keyword side"
             )
-        known = self._indexes.get(name)
+        key = (int(generation) // ERA, name)
+        known = self._indexes.get(key)
         if known is None or known.idx != idx:
             spec, data = fetch_one(connection, "select spec, signs from idx where id = ?", (idx,))
             dims = _spec(json.loads(spec)).dims
             signs = bits.read_signs(data, dims)
-            known = self._indexes[name] = OpenIndex(idx, name, dims, signs)
+            known = self._indexes[key] = OpenIndex(idx, name, dims, signs)
         return known
 
     def _tend(self, chosen: OpenIndex) -> None:

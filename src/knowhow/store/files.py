@@ -143,6 +143,16 @@ class Database:
                 copy.close()
             os.replace(partial, target)
 
+    def replace(self, path: str) -> None:
+        """Makes the content that of the file at `path`, in one transaction; readers go on with what they see."""
+        with self._translated(f"cannot restore {self.path}"):
+            source = apsw.Connection(path)
+            try:
+                with self.connection().backup("main", source, "main") as run:
+                    run.step(-1)
+            finally:
+                source.close()
+
     def close(self) -> None:
         """Closes every thread's connection."""
         with self._lock:

@@ -129,7 +129,13 @@ class SqliteRecords(SqlRecords):
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Opens or creates the file. Raises `ConfigProblem` when it is damaged, newer, or not Knowhow's."""
-        super().__init__(files.Database(path, files.STATE))
+        self._file = files.Database(path, files.STATE)
+        super().__init__(self._file)
+
+    def restore(self, path: str) -> None:
+        """Makes the journal that of the copy at `path`, which is brought up to date."""
+        SqliteRecords(path).close()
+        self._file.replace(path)
 
 
 def _insert(connection: Connection, record: Record, body: str, at: float, tagset: int) -> None:

@@ -16,6 +16,8 @@ from knowhow.store.connection import Connection, fetch, fetch_one
 from knowhow.store.postings import Lengths
 from knowhow.store.segments import Numbers, Part, Run, loose_part, read_block, read_part
 
+ERA = 1 << 32
+"""Generations between two restores of a backup: across them, equal row ids may stand for different content."""
 _TIMES_KEPT = 2
 """Snapshots of the past kept in memory, each as large as the part of history it needs."""
 
@@ -43,6 +45,11 @@ class Snapshot:
     """What filters were worked out to mean here, latest last (see `filters.make_scope`)."""
 
     @property
+    def era(self) -> int:
+        """Counts restores; what is remembered by row ids holds within one era only."""
+        return self.generation // ERA
+
+    @property
     def parts(self) -> list[Part]:
         """Segments, then blocks."""
         return [*self.segments.values(), *([self.loose] if self.loose else [])]
@@ -64,7 +71,8 @@ class Follower:
             with self.lock:
                 held = self._held.get(idx)
                 if held is None or held.generation < generation:
-                    held = self._held[idx] = _follow(connection, idx, held, generation)
+                    known = held if held is not None and held.era == generation // ERA else None
+                    held = self._held[idx] = _follow(connection, idx, known, generation)
         return held if held.generation == generation else None
 
     def past(self, connection: Connection, idx: int, now: Snapshot, as_of: float) -> Snapshot:
