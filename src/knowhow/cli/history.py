@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -188,6 +189,51 @@ def traces_replay(
         write_json(replay_json(done))
     else:
         _print_replay(done)
+
+
+def backup(
+    path: Annotated[Path, typer.Argument(metavar="DIR|FILE.zip", help="A new folder, or one file.")],
+    workspace: options.In = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Copy the workspace while others read and write it.
+
+    \b
+    Example: knowhow backup backups/2026-03-01.zip
+    """
+    from knowhow.workspace import Workspace, backed_up_json
+
+    with Workspace.open(workspace) as opened:
+        made = opened.history.backup(path)
+    if as_json:
+        write_json(backed_up_json(made))
+    else:
+        write(f"{clean(made.path)}: {sum(made.files.values()) / 1e6:.1f} MB in {size(len(made.files), 'file')}")
+
+
+def restore(
+    path: Annotated[Path, typer.Argument(metavar="DIR|FILE.zip", help="What `knowhow backup` wrote.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Replace what the workspace holds.")] = False,
+    workspace: options.In = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make a workspace what it was at a backup.
+
+    The backup is proved whole before anything is changed; whoever asks meanwhile gets the old state or the new one.
+
+    \b
+    Example: knowhow restore backups/2026-03-01.zip -w desk --yes
+    """
+    from knowhow.workspace import restore as put_back
+    from knowhow.workspace import restored_json
+
+    done = put_back(path, workspace, yes=yes)
+    if as_json:
+        write_json(restored_json(done))
+    else:
+        write(f"{clean(done.workspace)} is as of {_time(done.at)}: {size(done.documents, 'document')}")
+    for name in done.damaged:
+        note(f"what could not be opened is kept as {name}")
 
 
 def _print_replay(done: Replay) -> None:

@@ -2,6 +2,7 @@
 
 from knowhow.answer.replay import replay_json
 from knowhow.answer.shape import answer_json
+from knowhow.workspace.backup import backed_up_json, restore, restored_json
 from knowhow.workspace.doctor import examine
 from knowhow.workspace.history import audit_json, diff_json, purged_json, version_json
 from knowhow.workspace.home import load_settings
@@ -12,6 +13,7 @@ __all__ = [
     "Workspace",
     "answer_json",
     "audit_json",
+    "backed_up_json",
     "config_json",
     "diff_json",
     "document_json",
@@ -20,6 +22,8 @@ __all__ = [
     "load_settings",
     "purged_json",
     "replay_json",
+    "restore",
+    "restored_json",
     "search_json",
     "version_json",
 ]

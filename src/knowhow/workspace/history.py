@@ -14,6 +14,7 @@ from knowhow.answer.erase import erase_traces
 from knowhow.errors import NotFound, UsageProblem
 from knowhow.ports import Records, Store
 from knowhow.types import EVERYTHING, Action, AuditEntry, Document, Ended, Erased, Filter, Json
+from knowhow.workspace.backup import BackedUp, backup
 from knowhow.workspace.shapes import timestamp
 
 SECONDS_A_DAY = 86_400
@@ -72,7 +73,10 @@ class History:
     `access` are the tags of whoever names none.
     """
 
-    def __init__(self, store: Store, records: Records, access: frozenset[str], retention_days: int) -> None:
+    def __init__(
+        self, folder: Path, store: Store, records: Records, access: frozenset[str], retention_days: int
+    ) -> None:
+        self._folder = folder
         self._store = store
         self._records = records
         self._access = access
@@ -174,6 +178,10 @@ class History:
         self._store.wipe()
         self._records.wipe()
         return Purged(uris, erased.versions, erased.passages, found, still)
+
+    def backup(self, path: Path) -> BackedUp:
+        """Writes both databases and the settings to a new folder, or to a zip file, while others read and write."""
+        return backup(self._store, self._records, self._folder, path)
 
     def forget(self, days: int) -> None:
         """Erases traces older than `days`, with their feedback; 0 keeps all."""
