@@ -70,15 +70,15 @@ class Recipe:
     """Index id; empty = the workspace's active index."""
     mode: SearchMode = SearchMode.HYBRID
     k: int = 6
-    depth: int = 1000
-    """How deep the pools go that are fused."""
+    depth: int = 200
+    """Best passages of each side that are fused; from 30 on it changed no measured result (docs/search.md)."""
     vector_weight: float = 0.5
     """Share of the vector side in the fused score, 0..1; 0.5 was measured best (docs/search.md)."""
     reranker: str = ""
     newest_first: bool = False
-    relevance: float = 0.2
-    """Hits with a lower `Hit.relevance` are not shown; with none left the answer is declined. 0 = no gate. 0.2 is
-    the highest that declines at most one answerable question in twenty (docs/results/search.json)."""
+    relevance: float = 0.1
+    """Hits with a lower `Hit.relevance` are not shown; with none left the answer is declined. 0 = no gate. 0.1 is
+    the highest that cost no answer passage on the questions it was chosen on (docs/answers.md)."""
     budget: int = 1200
     """Tokens of context shown to the model."""
     instructions: str = ""
