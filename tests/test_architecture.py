@@ -17,7 +17,7 @@ HEAVY = set(
     "torch transformers peft trl datasets sentence_transformers xllamacpp wordllama openai pypdfium2 docx pptx "
     "openpyxl lxml bs4 odf striprtf psycopg ray rapidocr tokenizers".split()
 )
-HEAVY_HOMES = ("backends/", "ingest/readers/", "store/postgres.py")
+HEAVY_HOMES = ("backends/", "ingest/readers/", "store/postgres")
 FILES = sorted(ROOT.rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 

@@ -39,6 +39,14 @@ class Connection(Protocol):
         """Rows that the last statement changed."""
         ...
 
+    def last_id(self, table: str) -> int:
+        """The highest row id that was ever given out."""
+        ...
+
+    def set_last_id(self, table: str, last: int) -> None:
+        """Gives out only ids above `last` from now on."""
+        ...
+
     def reserve(self, table: str, many: int) -> int:
         """The first of `many` row ids in a row that were never given out before; they must be used now."""
         ...

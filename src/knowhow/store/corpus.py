@@ -59,6 +59,11 @@ class CorpusStore:
         self._vectors: dict[tuple[int, int], Vectors] = {}
         self._added: OrderedDict[tuple[int, int], Added] = OrderedDict()
 
+    @property
+    def database(self) -> Database:
+        """Where it lies."""
+        return self._db
+
     # indexes
 
     def create_index(self, spec: IndexSpec) -> str:

@@ -38,7 +38,16 @@ class FileConnection(apsw.Connection):
 
     def reserve(self, table: str, many: int) -> int:  # noqa: ARG002
         """The row id after the highest that was ever given out; inserting the rows takes them."""
-        return (self.execute("select max(seq) from sqlite_sequence where name = ?", (table,)).get or 0) + 1
+        return self.last_id(table) + 1
+
+    def last_id(self, table: str) -> int:
+        """The highest row id that was ever given out, as far as the table remembers those that are gone."""
+        given = self.execute("select seq from sqlite_sequence where name = ?", (table,)).get
+        return int(given or self.execute(f"select coalesce(max(id), 0) from {table}").get)
+
+    def set_last_id(self, table: str, last: int) -> None:
+        """Gives out only ids above `last`, where the table remembers what it gave out."""
+        self.execute("update sqlite_sequence set seq = ? where name = ?", (last, table))
 
 
 class Database:
@@ -163,7 +172,7 @@ class Database:
         _opened.discard(self)
 
     def _migrate(self, connection: apsw.Connection) -> None:
-        scripts = _migrations(self._form.folder)
+        scripts = migrations(self._form.folder)
         version = _pragma(connection, "user_version")
         empty = version == 0 and not connection.execute("select count(*) from sqlite_schema").get
         if not empty and _pragma(connection, "application_id") != self._form.application:
@@ -218,9 +227,9 @@ def _pragma(connection: apsw.Connection, name: str) -> int:
     return int(connection.execute(f"pragma {name}").get)
 
 
-def _migrations(folder: str) -> list[str]:
-    """The scripts `0001_….sql`, `0002_….sql` … in order."""
-    home = files("knowhow.store") / "migrations" / folder
+def migrations(folder: str) -> list[str]:
+    """The scripts `0001_….sql`, `0002_….sql` … of a folder under `migrations/`, in order."""
+    home = files("knowhow.store").joinpath("migrations", *folder.split("/"))
     return [script.read_text("utf-8") for script in sorted(home.iterdir(), key=lambda f: f.name)]
 
 

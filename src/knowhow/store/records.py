@@ -31,6 +31,11 @@ class SqlRecords:
     def __init__(self, database: Database) -> None:
         self._db = database
 
+    @property
+    def database(self) -> Database:
+        """Where they lie."""
+        return self._db
+
     def put(self, records: Sequence[Record]) -> None:
         """Inserts or replaces, all in one transaction."""
         bodies = [json.dumps(record.body, ensure_ascii=True, separators=(",", ":")) for record in records]
