@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from knowhow.types import Split
 
 if TYPE_CHECKING:
     from knowhow.evaluate.gates import Gate
-    from knowhow.workspace.evaluating import Compared, Evaluated, Plan
+    from knowhow.workspace.evaluating import Compared, Evaluated, Evaluations, Plan
 
 FAILED_NAMED = 5
 GATE_FAILED, PARTLY = 5, 8
@@ -66,38 +67,8 @@ def evaluate(
     \b
     Example: knowhow evaluate suites/returns.jsonl --recipe rag --gate "content>=0.8"
     """
-    from knowhow.evaluate.gates import level, read_level
-    from knowhow.workspace import Workspace
-
-    for one in gate or ():
-        read_level(one)
-    with Workspace.open(workspace) as opened:
-        evaluations = opened.evaluations
-        plan = evaluations.plan(
-            suite, [recipe] if recipe else (), models=read_list(models), split=split, draws=draws, limit=limit
-        )
-        previews = evaluations.preview(plan)
-        if not agree(previews, Spending(dry_run, yes, max_cost), as_json):
-            return
-        if judge:
-            evaluations.check_judge(judge)
-        done, left = [], max_cost
-        for one_recipe in plan.recipes:
-            found = follow(evaluations.evaluate(plan, one_recipe, max_cost=left, workers=workers, judge=judge or ""))
-            left = None if left is None else left - (found.run.usage.cost_usd or 0.0)
-            done.append(found)
-    gates = [level(one, found.run) for found in done for one in gate or ()]
-    _write_reports(plan, done, None, gates, html, markdown)
-    if as_json:
-        bodies = [
-            {**_run_json(found), "gates": [_gate_json(g) for g in gates if g.recipe == found.run.recipe.name]}
-            for found in done
-        ]
-        write_json(bodies[0] if len(bodies) == 1 else {"recipes": bodies})
-    else:
-        _print_runs(done)
-        _print_gates(gates)
-    _end(done, gates)
+    asked = Measuring(suite, models, draws, split, limit, workers, max_cost, dry_run, yes, html, markdown, as_json)
+    _evaluate(asked, recipe, gate or [], judge or "", workspace)
 
 
 def compare(
@@ -133,28 +104,101 @@ def compare(
     \b
     Example: knowhow compare suites/returns.jsonl --recipes closed-book,rag,gold --baseline rag
     """
+    asked = Measuring(suite, models, draws, split, limit, workers, max_cost, dry_run, yes, html, markdown, as_json)
+    _compare(asked, read_list(recipes), baseline, gate or [], margin, positions, workspace)
+
+
+# --- the two flows ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """The options that both commands share."""
+
+    suite: str
+    models: str | None
+    draws: int
+    split: Split
+    limit: int | None
+    workers: int
+    max_cost: float | None
+    dry_run: bool
+    yes: bool
+    html: Path | None
+    markdown: Path | None
+    as_json: bool
+
+    def plan(self, evaluations: Evaluations, recipes: list[str]) -> Plan:
+        """The suite with the recipes, crossed with the models."""
+        models = read_list(self.models)
+        return evaluations.plan(
+            self.suite, recipes, models=models, split=self.split, draws=self.draws, limit=self.limit
+        )
+
+    def agreed(self, evaluations: Evaluations, plan: Plan) -> bool:
+        """Whether to go on once calls, tokens and price are known."""
+        spending = Spending(self.dry_run, self.yes, self.max_cost)
+        return agree(evaluations.preview(plan), spending, self.as_json)
+
+
+def _evaluate(asked: Measuring, recipe: str | None, gate: list[str], judge: str, workspace: Path | None) -> None:
+    from knowhow.evaluate.gates import level, read_level
+    from knowhow.workspace import Workspace
+
+    for one in gate:
+        read_level(one)
+    done: list[Evaluated] = []
+    with Workspace.open(workspace) as opened:
+        evaluations = opened.evaluations
+        plan = asked.plan(evaluations, [recipe] if recipe else [])
+        if judge:
+            evaluations.check_judge(judge)
+        if not asked.agreed(evaluations, plan):
+            return
+        left = asked.max_cost
+        for each in plan.recipes:
+            found = follow(evaluations.evaluate(plan, each, max_cost=left, workers=asked.workers, judge=judge))
+            left = None if left is None else left - (found.run.usage.cost_usd or 0.0)
+            done.append(found)
+    gates = [level(one, found.run) for found in done for one in gate]
+    _write_reports(asked, plan, done, None, gates)
+    if asked.as_json:
+        bodies = [_run_json(found, gates) for found in done]
+        write_json(bodies[0] if len(bodies) == 1 else {"recipes": bodies})
+    else:
+        _print_runs(done)
+        _print_gates(gates)
+    _end(done, gates)
+
+
+def _compare(
+    asked: Measuring,
+    recipes: list[str],
+    baseline: str | None,
+    gate: list[str],
+    margin: float,
+    positions: bool,
+    workspace: Path | None,
+) -> None:
     from knowhow.evaluate.gates import no_worse, read_no_worse
     from knowhow.workspace import Workspace
 
     with Workspace.open(workspace) as opened:
         evaluations = opened.evaluations
-        named = read_list(recipes) or ([opened.settings.recipe] if models or positions else [])
-        plan = evaluations.plan(suite, named, models=read_list(models), split=split, draws=draws, limit=limit)
+        plan = asked.plan(evaluations, recipes)
         if positions:
             plan = evaluations.with_positions(plan)
         if len(plan.recipes) < 2:
-            raise UsageProblem(
-                "there is nothing to compare; name recipes with --recipes A,B or models with --models A,B"
-            )
-        for one in gate or ():
-            read_no_worse(one, [found.name for found in plan.recipes])
-        if not agree(evaluations.preview(plan), Spending(dry_run, yes, max_cost), as_json):
+            raise UsageProblem("there is nothing to compare; name --recipes A,B, or --models A,B to cross one with")
+        for one in gate:
+            read_no_worse(one, [each.name for each in plan.recipes])
+        if not asked.agreed(evaluations, plan):
             return
-        found = follow(evaluations.compare(plan, baseline, max_cost=max_cost, workers=workers))
+        found = follow(evaluations.compare(plan, baseline, max_cost=asked.max_cost, workers=asked.workers))
     rows = {one.run.recipe.name: one.rows for one in found.runs}
-    gates = [held for one in gate or () for held in no_worse(one, rows, margin)]
-    _write_reports(plan, found.runs, found, gates, html, markdown)
-    if as_json:
+    gates = [held for one in gate for held in no_worse(one, rows, margin)]
+    _write_reports(asked, plan, found.runs, found, gates)
+    if asked.as_json:
         write_json(_compared_json(found, gates))
     else:
         _print_runs(found.runs)
@@ -166,10 +210,11 @@ def compare(
 # --- JSON -------------------------------------------------------------------------------------------------
 
 
-def _run_json(found: Evaluated) -> dict[str, Any]:
+def _run_json(found: Evaluated, gates: Sequence[Gate] = ()) -> dict[str, Any]:
     from knowhow.evaluate.rows import run_json
 
-    return {**run_json(found.run), "rows_file": str(found.rows_file), "notes": list(found.notes)}
+    held = [_gate_json(one) for one in gates if one.recipe == found.run.recipe.name]
+    return {**run_json(found.run), "rows_file": str(found.rows_file), "notes": list(found.notes), "gates": held}
 
 
 def _compared_json(found: Compared, gates: list[Gate]) -> dict[str, Any]:
@@ -188,7 +233,7 @@ def _gate_json(gate: Gate) -> dict[str, Any]:
 # --- what a person reads ----------------------------------------------------------------------------------
 
 
-def _print_runs(done: list[Evaluated] | tuple[Evaluated, ...]) -> None:
+def _print_runs(done: Sequence[Evaluated]) -> None:
     from knowhow.evaluate.tables import detail, graded, overview
 
     first = done[0].run
@@ -233,16 +278,11 @@ def _print_gates(gates: list[Gate]) -> None:
 
 
 def _write_reports(
-    plan: Plan,
-    done: list[Evaluated] | tuple[Evaluated, ...],
-    compared: Compared | None,
-    gates: list[Gate],
-    html: Path | None,
-    markdown: Path | None,
+    asked: Measuring, plan: Plan, done: Sequence[Evaluated], compared: Compared | None, gates: list[Gate]
 ) -> None:
     from knowhow.evaluate.pages import Report, to_markdown, to_page
 
-    if html is None and markdown is None:
+    if asked.html is None and asked.markdown is None:
         return
     report = Report(
         tuple(one.run for one in done),
@@ -253,7 +293,7 @@ def _write_reports(
         tuple(gates),
         {example.id: example.asked for example in plan.suite.examples},
     )
-    for path, render in ((html, to_page), (markdown, to_markdown)):
+    for path, render in ((asked.html, to_page), (asked.markdown, to_markdown)):
         if path is not None:
             try:
                 path.write_text(render(report), "utf-8")
@@ -261,7 +301,7 @@ def _write_reports(
                 raise UsageProblem(f"cannot write {path}: {error.strerror}") from None
 
 
-def _end(done: list[Evaluated] | tuple[Evaluated, ...], gates: list[Gate]) -> None:
+def _end(done: Sequence[Evaluated], gates: list[Gate]) -> None:
     """Names the rows without an answer and ends with the exit code of what went wrong; a failed gate goes first."""
     failed = [(one.run.recipe.name, row) for one in done for row in one.rows if row.failure]
     if failed:

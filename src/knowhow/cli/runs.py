@@ -90,7 +90,7 @@ def runs_show(
 
     with Workspace.open(workspace) as opened:
         body = opened.evaluations.run(run)
-        rows = list(opened.evaluations.rows(body["run_id"], access=read_access(access)))
+        rows = opened.evaluations.rows(body["run_id"], access=read_access(access))
     hidden = body["n"] - len(rows)
     if failed:
         rows = [row for row in rows if row.failure or _wrong(row)]
@@ -142,7 +142,7 @@ def runs_export(
 
     with Workspace.open(workspace) as opened:
         body = opened.evaluations.run(run)
-        rows = list(opened.evaluations.rows(body["run_id"], access=read_access(access)))
+        rows = opened.evaluations.rows(body["run_id"], access=read_access(access))
         examples = _examples(opened.evaluations, suite or body["suite"], named=suite is not None)
     if format is Format.INSPECT:
         log = inspect_log(body, rows, examples)

@@ -33,6 +33,7 @@ from knowhow.types import (
     Split,
     Suite,
 )
+from knowhow.workspace.home import ROWS
 from knowhow.workspace.parts import Parts
 
 ALL = frozenset({EVERYTHING})
@@ -89,7 +90,7 @@ class Evaluations:
         self._folder = folder
         self._settings = settings
         self._recipe = recipe
-        self.rows_folder = (folder / settings.data / "runs").resolve()
+        self.rows_folder = (folder / settings.data / ROWS).resolve()
 
     def plan(
         self,
@@ -238,16 +239,11 @@ class Evaluations:
             raise UsageProblem(f'{len(found)} runs start with "{id}"; give more of the id')
         raise NotFound(f'no run "{id}"; `knowhow runs list` shows those there are')
 
-    def rows(self, id: str, *, access: frozenset[str] | None = None) -> Iterator[Row]:
-        """The rows of a run that the asker may see, by draw and in the order they were made."""
+    def rows(self, id: str, *, access: frozenset[str] | None = None) -> list[Row]:
+        """The rows of a run that the asker may see, by draw and id."""
         tags = frozenset(self._settings.access) if access is None else access
-        for record in self._parts.records.select(ROW, tags, parent=id, oldest_first=True):
-            yield row_of(record.body)
-
-    def forget_rows(self) -> None:
-        """Deletes the files that rows were written to (`runs export` writes them anew), for a purge."""
-        for path in self.rows_folder.glob("*.jsonl"):
-            path.unlink(missing_ok=True)
+        found = [row_of(record.body) for record in self._parts.records.select(ROW, tags, parent=id)]
+        return sorted(found, key=lambda row: (row.draw, row.id))
 
     # the parts
 

@@ -74,9 +74,10 @@ class History:
     """
 
     def __init__(
-        self, folder: Path, store: Store, records: Records, access: frozenset[str], retention_days: int
+        self, folder: Path, rows: Path, store: Store, records: Records, access: frozenset[str], retention_days: int
     ) -> None:
         self._folder = folder
+        self._rows = rows
         self._store = store
         self._records = records
         self._access = access
@@ -175,6 +176,8 @@ class History:
         erased = self._store.purge(uri)
         # What was asked meanwhile may have quoted it once more.
         found += erase_traces(self._records, uris)
+        for rows in self._rows.glob("*.jsonl"):
+            rows.unlink(missing_ok=True)  # answers may repeat the document; `runs export` writes the rest anew
         self._store.wipe()
         self._records.wipe()
         return Purged(uris, erased.versions, erased.passages, found, still)

@@ -10,6 +10,8 @@ from typing import Any
 from knowhow.errors import ConfigProblem
 from knowhow.settings import FILE_NAME, Loaded, find_workspace, load
 
+ROWS = "runs"
+"""Folder beside the databases that holds the rows of runs as files."""
 TEMPLATE = """\
 # A Knowhow workspace. `knowhow config show --origin` lists every setting and where its value comes from.
 

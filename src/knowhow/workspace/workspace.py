@@ -66,10 +66,9 @@ class Workspace:
         self.recipes: Mapping[str, Recipe] = loaded.recipes
         self._loaded = loaded
         self._parts = Parts(folder, loaded)
-        self.history = History(
-            folder, self._parts.store, self._parts.records, self._tags(None), self.settings.retention_days
-        )
         self.evaluations = Evaluations(self._parts, folder, self.settings, self.recipe)
+        rows, tags, keep = self.evaluations.rows_folder, self._tags(None), self.settings.retention_days
+        self.history = History(folder, rows, self._parts.store, self._parts.records, tags, keep)
         self.drafting = Drafting(self._parts, self.settings)
 
     @classmethod
