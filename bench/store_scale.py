@@ -23,7 +23,7 @@ import numpy as np
 
 from knowhow.ports import Floats, IndexedPassage, Put
 from knowhow.store.sqlite import SqliteStore
-from knowhow.types import Document, Filter, IndexSpec, SplitSpec
+from knowhow.types import Document, Filter, IndexSpec, Passage, SplitSpec
 
 DIMS = 256
 WORDS = 150
@@ -146,16 +146,16 @@ def query(path: Path, corpus: Corpus, count: int) -> dict[str, object]:
             found = store.candidates(SPEC.id, "", vector, DEPTH, filter)
             top = found.ids[np.argsort(-found.vector)[:10]]
             rows = store.passages(SPEC.id, top.tolist(), filter)
-            hits += len(wanted & {number(store, row.id, row.uri) for row in rows})
+            hits += len(wanted & {number(store, row) for row in rows})
         result[name] = round(hits / (10 * len(questions)), 4)
     store.close()
     return result
 
 
-def number(store: SqliteStore, passage: int, uri: str) -> int:
-    """The number of a passage in the corpus."""
-    document = int(uri[1:])
-    return document * PER_DOCUMENT + [row.id for row in store.passages_of(SPEC.id, uri, 1)].index(passage)
+def number(store: SqliteStore, passage: Passage) -> int:
+    """The number of a passage in the corpus, also after the document was edited."""
+    siblings = [row.id for row in store.passages_of(SPEC.id, passage.uri, passage.version)]
+    return int(passage.uri[1:]) * PER_DOCUMENT + siblings.index(passage.id)
 
 
 def ask(store: SqliteStore, text: str, vector: Floats | None, filter: Filter) -> None:
