@@ -7,11 +7,13 @@ import platform
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 
 from knowhow.errors import UsageProblem
 from knowhow.evaluate.fit import Fit
+from knowhow.evaluate.journal import Journal
 from knowhow.evaluate.rows import ROW, RUN, row_of, row_record, run_json
 from knowhow.evaluate.single import Asking, Setup, ask_one
 from knowhow.evaluate.summary import every_draw, latency, measures, shares, spent, timed
@@ -58,6 +60,8 @@ def evaluate(
     missing = [asking for asking in wanted if (asking.draw, asking.example.id) not in done]
     yield Progress(len(wanted) - len(missing), len(wanted), "answers", recipe.name)
     waiting: list[Record] = []
+    journal = Journal(setup.records)
+    setup = replace(setup, records=journal)
     try:
         for row, access, uris in _in_parallel(setup, missing, workers):
             done[row.draw, row.id] = row
@@ -69,10 +73,12 @@ def evaluate(
             yield Progress(len(done), len(wanted), "answers", row.id)
     finally:
         if waiting:
-            setup.records.put(waiting)
+            journal.put(waiting)
+        journal.flush()
     rows = [done[asking.draw, asking.example.id] for asking in wanted]
     result = _run(run, suite, recipe, split, draws, rows, started, revision)
-    setup.records.put([Record(RUN, run, run_json(result))])
+    journal.put([Record(RUN, run, run_json(result))])
+    journal.flush()
     return result
 
 
