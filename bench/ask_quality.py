@@ -1,4 +1,4 @@
-"""How good answers are: `python bench/ask_quality.py nq|clapnq|docugami|kite|conflicts|checks|relevance|orders`.
+"""How good answers are: `python bench/ask_quality.py RUN`, RUN one of those listed at the end of this file.
 
 Needs the larger data sets beside the repository (`--data`). Questions already answered are not asked again: rows are
 kept in `--work` by model and recipe, so an interrupted run goes on. `--write` puts JSON and Markdown into docs/results.
@@ -24,6 +24,7 @@ from knowhow.answer.decline import declines
 from knowhow.answer.guard import orders
 from knowhow.answer.sentences import sentences
 from knowhow.answer.values import agree, values
+from knowhow.answer.verify import Rarity, check
 from knowhow.types import Answer, Context, Document, Hit, Place, Range, Recipe, SearchMode, Shown, Support
 from knowhow.workspace import Workspace, answer_json
 
@@ -225,6 +226,25 @@ def checks(args: argparse.Namespace) -> Row:
     return result
 
 
+def scifact(args: argparse.Namespace) -> Row:
+    """Claims against the sentences that experts marked as supporting or contradicting them, and one other sentence."""
+    folder = args.data / "scifact"
+    abstracts = {row["_id"]: row for row in map(json.loads, (folder / "corpus.jsonl").open())}
+    accepted: dict[str, list[bool]] = {"SUPPORT": [], "CONTRADICT": [], "other": []}
+    for claim in map(json.loads, (folder / "queries.jsonl").open()):
+        for uri, evidence in claim["evidence"].items():
+            body = abstracts[uri]
+            ends = [*body["sent_starts"][1:], len(body["text"])]
+            parts = [body["text"][a:b].strip() for a, b in zip(body["sent_starts"], ends, strict=True)]
+            marked = {i for row in evidence for i in row["sentences"]}
+            sides = [(row["label"], " ".join(parts[i] for i in row["sentences"])) for row in evidence]
+            sides += [("other", part) for i, part in enumerate(parts) if i not in marked][:1]
+            for label, text in sides:
+                found = check(claim["text"], text, around=body["title"], rarity=Rarity(parts))
+                accepted[label].append(found.support is Support.YES)
+    return {label: {"n": len(flags), "accepted": share(flags)} for label, flags in accepted.items()}
+
+
 def relevance(args: argparse.Namespace) -> Row:
     """How relevant the best hit is with the gold passage in the corpus, and for questions about something else."""
     workspace, questions = nq_questions(args)
@@ -370,6 +390,7 @@ RUNS = {
     "kite": kite,
     "conflicts": conflict_rates,
     "checks": checks,
+    "scifact": scifact,
     "relevance": relevance,
     "orders": order_rates,
 }
