@@ -13,6 +13,9 @@ from knowhow.backends.fake import FakeChat
 from knowhow.errors import ProviderKind, ProviderProblem, UsageProblem
 from knowhow.types import Context, Decline, Filter, Message, Range, Recipe, Sampling, Support
 
+QUESTION = "How long can I return a laptop?"
+HONEST = "You can return a laptop within 45 days [1]."
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
@@ -285,3 +288,15 @@ def test_the_json_has_the_agreed_keys(world: World) -> None:
     assert set(body["citations"][0]) >= set("mark uri page heading start end quote supported".split())
     assert body["citations"][0]["supported"] == "yes"
     assert set(body["usage"]) == {"prompt_tokens", "completion_tokens", "cost_usd"}
+
+
+def test_reply_and_trace_are_closed_when_their_document_is_hidden_meanwhile(tmp_path: Path) -> None:
+    world = shop(tmp_path)
+    seen = world.store.versions
+    calls = iter(range(100))
+    shown = len(world.ask(QUESTION, HONEST).shown)
+    world.store.versions = lambda uri, filter: seen(uri, filter) if next(calls) < shown else []  # type: ignore[method-assign]
+    answer = world.ask(QUESTION, HONEST, draw=0)
+    assert world.records.get("trace", answer.trace_id, frozenset()) is None
+    assert list(world.records.select("call", frozenset())) == []
+    assert len(list(world.records.select("call", frozenset({"*"})))) == 1

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from knowhow.answer import conflict, decline, prompt
-from knowhow.answer.asked import CONTEXT_URI, Asked, Corpus
+from knowhow.answer.asked import CONTEXT_URI, HIDDEN, Asked, Corpus
 from knowhow.answer.call import call
 from knowhow.answer.conflict import Conflict, Force
 from knowhow.answer.followup import understand
@@ -178,8 +178,9 @@ def _request(asked: Asked, shown: tuple[Shown, ...], history: tuple[Message, ...
 def _said(asked: Asked, request: ChatRequest, shown: Sequence[Shown]) -> Generator[str, None, tuple[ChatReply, bool]]:
     """Asks the model; yields what is safe to show of the reply as it comes."""
     uris = frozenset(passage.hit.uri for passage in shown)
-    tags = [asked.corpus.access(uri) or frozenset() for uri in uris if uri != CONTEXT_URI]
-    flow = call(asked.model, request, asked.records, draw=asked.draw, access=frozenset().union(*tags), uris=uris)
+    tags = [asked.corpus.access(uri) for uri in uris if uri != CONTEXT_URI]
+    access = frozenset[str]().union(*(HIDDEN if held is None else held for held in tags))
+    flow = call(asked.model, request, asked.records, draw=asked.draw, access=access, uris=uris)
     rinse = Rinse([*(passage.text for passage in shown), asked.question])
     try:
         while True:

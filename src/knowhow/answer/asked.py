@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from knowhow.ports import ChatModel, Embedder, Overlay, Records, Reranker, Store, Verifier
 from knowhow.settings import Price
-from knowhow.types import ChatReply, Document, Filter, Message, Range, Recipe, Usage
+from knowhow.types import EVERYTHING, ChatReply, Document, Filter, Message, Range, Recipe, Usage
 
 CONTEXT_URI = "context:"
 """The uri of text that came with the question."""
+HIDDEN = frozenset({EVERYTHING})
+"""What is kept of a document that was hidden from the asker meanwhile: only an administrator may see it."""
 
 
 @dataclass(frozen=True, slots=True)

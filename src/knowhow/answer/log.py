@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from knowhow.answer.asked import CONTEXT_URI, Asked
+from knowhow.answer.asked import CONTEXT_URI, HIDDEN, Asked
 from knowhow.answer.conflict import Conflict
 from knowhow.answer.followup import Understood
 from knowhow.answer.gather import Gathered
@@ -120,7 +120,7 @@ class Log:
         asked, corpus, recipe = self.asked, self.asked.corpus, self.asked.recipe
         tags = {uri: corpus.access(uri) for uri in self._uris()}
         named = [uri for uri, held in tags.items() if held is not None]
-        access = frozenset().union(*(held for held in tags.values() if held))
+        access = frozenset[str]().union(*(HIDDEN if held is None else held for held in tags.values()))
         if asked.history:
             access |= corpus.filter.access  # earlier turns may quote anything the asker could see
         index = recipe.index or next((spec.id for spec, active in corpus.store.indexes() if active), "")
@@ -170,7 +170,7 @@ class Log:
             usage=asdict(answer.usage),
             ms=answer.ms,
             access=sorted(access),
-            uris=named,
+            uris=list(tags),
         )
 
     def _uris(self) -> list[str]:
