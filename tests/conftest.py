@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from postgres_server import MISSING, Server, find_binaries, running
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -15,3 +18,13 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip("needs the larger data sets beside the repository")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One PostgreSQL server for all tests of a run; each takes a schema of its own."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip(MISSING)
+    with running(binaries) as started:
+        yield started

@@ -33,6 +33,15 @@ def test_flags_beat_variables_beat_dotenv_beat_file_beat_defaults(tmp_path: Path
     assert origins == ["flag", "KNOWHOW_THREADS", "KNOWHOW_RETRIES in .env", "knowhow.toml", "default"]
 
 
+def test_a_password_in_the_store_is_refused_without_showing_it(tmp_path: Path) -> None:
+    for url in ("postgresql://kim:hunter2@h/db", "postgresql://kim:${DB}hunter2@h/db"):
+        with pytest.raises(ConfigProblem, match="environment variable") as caught:
+            loaded(tmp_path, f'store = "{url}"')
+        assert "hunter2" not in str(caught.value)
+    for url in ("", "postgresql://kim:${DB}@h:5432/db", "postgresql://kim@h/db", "postgresql:///db"):
+        assert loaded(tmp_path, KNOWHOW_STORE=url).settings.store == url
+
+
 def test_every_setting_has_an_origin_and_a_meaning(tmp_path: Path) -> None:
     assert [o.key for o in loaded(tmp_path).origins] == list(about())
     assert all(about().values())

@@ -172,16 +172,16 @@ def test_a_writer_that_holds_on_too_long_is_named(path: Path, monkeypatch: pytes
 def test_a_migration_that_fails_leaves_the_old_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "state.db"
     SqliteRecords(path).close()
-    scripts = files._migrations("state")
+    scripts = files.migrations("state")
     monkeypatch.setattr(
-        files, "_migrations", lambda folder: [*scripts, "create table extra (x); create table extra (x)"]
+        files, "migrations", lambda folder: [*scripts, "create table extra (x); create table extra (x)"]
     )
     with pytest.raises(ConfigProblem):
         SqliteRecords(path)
-    monkeypatch.setattr(files, "_migrations", lambda folder: scripts)
+    monkeypatch.setattr(files, "migrations", lambda folder: scripts)
     database = Database(path, STATE)
     assert database.connection().execute("select count(*) from sqlite_schema where name = 'extra'").get == 0
-    monkeypatch.setattr(files, "_migrations", lambda folder: [*scripts, "create table extra (x)"])
+    monkeypatch.setattr(files, "migrations", lambda folder: [*scripts, "create table extra (x)"])
     SqliteRecords(path).close()
     assert database.connection().execute("pragma user_version").get == len(scripts) + 1
     database.close()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowhow.ports import Record, Records
+from knowhow.store.postgres import PostgresRecords
+from knowhow.store.postgres_address import read_address
 from knowhow.store.records import SqliteRecords
+from postgres_server import Server
 
 ANYONE: frozenset[str] = frozenset()
 EVERYONE = frozenset({"*"})
 
 
+@pytest.fixture(params=["files", pytest.param("server", marks=pytest.mark.real)])
+def opener(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], Records]:
+    """Opens one journal, as often as it is called."""
+    if request.param == "files":
+        return lambda: SqliteRecords(tmp_path / "state.db")
+    server: Server = request.getfixturevalue("server")
+    address = read_address(server.url(f"r_{secrets.token_hex(8)}"), {})
+    return lambda: PostgresRecords(address)
+
+
 @pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    records = SqliteRecords(tmp_path / "state.db")
+def records(opener: Callable[[], Records]) -> Iterator[Records]:
+    records = opener()
     yield records
     records.close()
 
@@ -138,9 +152,9 @@ def test_a_failed_put_changes_nothing(records: Records) -> None:
     assert [record.id for record in records.select("trace", EVERYONE)] == ["a"]
 
 
-def test_handles_and_threads_share_one_journal(records: Records, tmp_path: Path) -> None:
+def test_handles_and_threads_share_one_journal(records: Records, opener: Callable[[], Records]) -> None:
     def write(name: str) -> None:
-        own = SqliteRecords(tmp_path / "state.db")
+        own = opener()
         for i in range(10):
             own.put([trace(f"{name}{i}", at=float(i + 1))])
         own.close()

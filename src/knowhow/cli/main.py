@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from knowhow.cli import answering, corpus, evaluating, history, judge, runs, setup, suites
+from knowhow.cli import answering, corpus, evaluating, history, judge, runs, setup, store, suites
 from knowhow.cli.output import note, styled, write_json
 from knowhow.errors import KnowhowError
 
@@ -68,6 +68,9 @@ app.add_typer(judges)
 app.command("reindex")(corpus.reindex)
 app.command("backup")(history.backup)
 app.command("restore")(history.restore)
+stores = _group("store", "Where documents are kept: files, or a PostgreSQL server.")
+stores.command("copy")(store.store_copy)
+app.add_typer(stores)
 app.command("doctor")(setup.doctor)
 config = _group("config", "Settings and recipes, and where each value comes from.")
 config.command("show")(setup.config_show)

@@ -50,6 +50,7 @@ class Settings:
     split_limit: int = _setting(SPLIT.limit, "most characters in a passage, for new indexes", 200)
     split_overlap: int = _setting(SPLIT.overlap, "characters repeated between passages, for new indexes", 0)
     data: str = _setting(".knowhow", "folder of the databases, relative to the workspace")
+    store: str = _setting("", "server instead of files in data: postgresql://USER:${VARIABLE}@HOST/DATABASE")
     access: tuple[str, ...] = _setting((), 'tags the command line asks with; ["*"] opens every document')
     offline: bool = _setting(False, "refuse every host that is not this machine")
     workers: int = _setting(0, "processes that read files; 0 = one per core", 0)
@@ -57,7 +58,9 @@ class Settings:
     timeout: float = _setting(60.0, "seconds to wait for a provider's reply", 0.1)
     retries: int = _setting(4, "further attempts after a rate limit or a dropped connection", 0)
     keep_traces_days: int = _setting(0, "days traces are kept; 0 = for ever", 0)
-    retention_days: int = _setting(0, "days a replaced or removed version is kept by `documents prune`; 0 = for ever", 0)
+    retention_days: int = _setting(
+        0, "days a replaced or removed version is kept by `documents prune`; 0 = for ever", 0
+    )
     keys: Mapping[str, str] = _table(DEFAULT_KEYS, "host = name of the environment variable that holds its key")
     prices: Mapping[str, Price] = _table({}, "model = {prompt, completion} in US dollars per million tokens")
 

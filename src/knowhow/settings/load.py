@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -17,6 +18,7 @@ from knowhow.types import Recipe
 FILE_NAME = "knowhow.toml"
 PREFIX = "KNOWHOW_"
 NOT_SETTINGS = {"WORKSPACE", "DEBUG"}
+WRITTEN_PASSWORD = re.compile(r"://[^/@]*:(?!\$\{\w+\}@)[^/]*@")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 FIELDS = {f.name: f for f in fields(Settings)}
 DEFAULTS = Settings()
@@ -143,8 +145,13 @@ def _convert(key: str, value: Any, where: str) -> Any:
     if isinstance(default, bool):
         return _boolean(key, value, where)
     if isinstance(default, str):
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not (value or not default):
             raise _wrong(key, value, where, "a text")
+        if key == "store" and WRITTEN_PASSWORD.search(value):
+            raise ConfigProblem(
+                f"store ({where}) holds a password; put it into an environment variable and name that: "
+                "postgresql://USER:${VARIABLE}@HOST/DATABASE"
+            )
         return value
     return _number(key, value, where, type(default))
 

@@ -40,7 +40,7 @@ _NEIGHBOURS = 10
 _RECALL = 0.95
 _REBUILT = 16_384
 """Passages counted and encoded at a time while rebuilding."""
-_RESTORE = "restore a backup with `knowhow restore`"
+_RESTORE = "restore a backup with `knowhow restore`, or with pg_restore where a server has it"
 _REINDEX = "run `knowhow reindex`"
 _REPAIR = "run `knowhow doctor --repair`"
 

@@ -42,12 +42,19 @@ class FileConnection(apsw.Connection):
 
     def last_id(self, table: str) -> int:
         """The highest row id that was ever given out, as far as the table remembers those that are gone."""
-        given = self.execute("select seq from sqlite_sequence where name = ?", (table,)).get
+        given = 0
+        if self._remembers():
+            given = self.execute("select seq from sqlite_sequence where name = ?", (table,)).get
         return int(given or self.execute(f"select coalesce(max(id), 0) from {table}").get)
 
     def set_last_id(self, table: str, last: int) -> None:
         """Gives out only ids above `last`, where the table remembers what it gave out."""
-        self.execute("update sqlite_sequence set seq = ? where name = ?", (last, table))
+        if self._remembers():
+            self.execute("update sqlite_sequence set seq = ? where name = ?", (last, table))
+
+    def _remembers(self) -> bool:
+        """Whether any table of the file is of the kind that does."""
+        return bool(self.execute("select count(*) from sqlite_schema where name = 'sqlite_sequence'").get)
 
 
 class Database:

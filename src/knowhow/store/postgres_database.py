@@ -45,8 +45,12 @@ class PostgresDatabase:
         self._columns: dict[str, dict[str, int]] = {}
         with self._translated():
             connection = self._connect()
-            self._migrate(connection, kind)
-            self._prepare(connection)
+            try:
+                self._migrate(connection, kind)
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
         self._free.append(connection)
 
     @contextmanager

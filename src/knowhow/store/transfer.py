@@ -50,7 +50,8 @@ _CLOSE = 1e-4
 class Transferred:
     """What was copied and found equal: rows per table, and questions that were answered alike."""
 
-    rows: dict[str, int]
+    corpus: dict[str, int]
+    records: dict[str, int]
     questions: int
 
 
@@ -75,15 +76,15 @@ def transfer(
     Compared are a hash of every row of every table and the answers to `questions` taken from passages. Raises
     `ConfigProblem` where the target holds anything already, or anything differs.
     """
-    rows = yield from _copy(source[0].database, target[0].database, _CORPUS)
-    rows |= yield from _copy(source[1].database, target[1].database, _RECORDS)
+    corpus = yield from _copy(source[0].database, target[0].database, _CORPUS)
+    records = yield from _copy(source[1].database, target[1].database, _RECORDS)
     asked = 0
     for text, vector, index in _questions(source[0], questions):
         here, there = (store.candidates(index, text, vector, DEPTH, _ALL) for store in (source[0], target[0]))
         if not _alike(here, there):
             raise ConfigProblem(f"{target[0].database.path} answers {text!r} otherwise: run `knowhow doctor` on both")
         asked += 1
-    return Transferred(rows, asked)
+    return Transferred(corpus, records, asked)
 
 
 _ALL = Filter(frozenset({EVERYTHING}))

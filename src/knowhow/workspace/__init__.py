@@ -7,6 +7,7 @@ from knowhow.workspace.doctor import examine
 from knowhow.workspace.history import audit_json, diff_json, purged_json, version_json
 from knowhow.workspace.home import load_settings
 from knowhow.workspace.shapes import config_json, document_json, ingest_json, search_json
+from knowhow.workspace.stores import copied_json, copy_stores
 from knowhow.workspace.workspace import Workspace
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "audit_json",
     "backed_up_json",
     "config_json",
+    "copied_json",
+    "copy_stores",
     "diff_json",
     "document_json",
     "examine",

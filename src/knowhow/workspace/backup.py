@@ -23,8 +23,8 @@ from knowhow.store.sqlite import SqliteStore
 from knowhow.types import EVERYTHING, Filter, Json
 from knowhow.workspace.home import data_folder, locate, start
 from knowhow.workspace.shapes import timestamp
+from knowhow.workspace.stores import CORPUS, STATE, refuse_server
 
-CORPUS, STATE = "knowhow.db", "state.db"
 MANIFEST = "manifest.json"
 FORMAT = 1
 T = TypeVar("T", SqliteStore, SqliteRecords)
@@ -97,7 +97,9 @@ def restore(path: Path, workspace: Path | None, *, yes: bool = False) -> Restore
         at = _proved(copies, path)
         if new and (copies / FILE_NAME).is_file():
             shutil.copyfile(copies / FILE_NAME, folder / FILE_NAME)
-        data = data_folder(folder, load(folder))
+        loaded = load(folder)
+        refuse_server(loaded, "knowhow restore")
+        data = data_folder(folder, loaded)
         corpus, aside = _opened(SqliteStore, data / CORPUS, yes)
         journal, aside_too = _opened(SqliteRecords, data / STATE, yes)
         try:

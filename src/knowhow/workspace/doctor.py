@@ -15,6 +15,7 @@ from knowhow.settings import Loaded, stray_variables
 from knowhow.workspace.home import load_settings
 from knowhow.workspace.workspace import Workspace
 
+_RESTORE = "restore them from a backup, or ingest anew elsewhere"
 LEAST_FREE = 500 * 1024**2
 """Bytes of free disk below which an ingest may fail half way."""
 SAFE_SQLITE = (3, 51, 3)
@@ -31,7 +32,7 @@ def examine(path: str | os.PathLike[str] | None = None, *, repair: bool = False)
     checks.append(StoreCheck("workspace", True, str(folder)))
     checks += _disk(folder, loaded)
     if all(check.ok for check in checks if check.name in ("sqlite", "permissions")):
-        checks += _contents(folder, repair)
+        checks += _contents(folder, loaded, repair)
     return checks
 
 
@@ -52,7 +53,11 @@ def _sqlite() -> StoreCheck:
 
 def _packages() -> Iterator[StoreCheck]:
     """The extras: what is missing is no failure unless something needs it, which then says so itself."""
-    extras = {"local": ("xllamacpp", "models in this process"), "st": ("sentence_transformers", "st: embedders")}
+    extras = {
+        "local": ("xllamacpp", "models in this process"),
+        "st": ("sentence_transformers", "st: embedders"),
+        "postgres": ("psycopg", "a PostgreSQL store"),
+    }
     for extra, (module, purpose) in extras.items():
         there = importlib.util.find_spec(module) is not None
         detail = (
@@ -84,12 +89,13 @@ def _disk(folder: Path, loaded: Loaded) -> Iterator[StoreCheck]:
     yield StoreCheck("permissions", not wrong, detail, mend=mend)
 
 
-def _contents(folder: Path, repair: bool) -> Iterator[StoreCheck]:
+def _contents(folder: Path, loaded: Loaded, repair: bool) -> Iterator[StoreCheck]:
     """Opens the workspace and looks inside; a failure to open is a check of its own."""
     try:
         workspace = Workspace.open(folder)
     except KnowhowError as error:
-        yield StoreCheck("databases", False, str(error), mend="restore them from a backup, or ingest anew elsewhere")
+        mend = "correct store, or the server" if loaded.settings.store else _RESTORE
+        yield StoreCheck("databases", False, str(error), mend=mend)
         return
     with workspace:
         yield from workspace.check(repair=repair)

@@ -15,10 +15,8 @@ from knowhow.errors import ConfigProblem
 from knowhow.ingest.access_rules import parse_rules
 from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
 from knowhow.settings import Loaded
-from knowhow.store.records import SqliteRecords
-from knowhow.store.sqlite import SqliteStore
 from knowhow.types import IndexSpec
-from knowhow.workspace.home import data_folder
+from knowhow.workspace.stores import open_stores
 
 T = TypeVar("T")
 
@@ -29,13 +27,9 @@ class Parts:
     def __init__(self, folder: Path, loaded: Loaded) -> None:
         self._settings = loaded.settings
         self._options = _options(loaded)
-        data = data_folder(folder, loaded)
-        self.store: Store = SqliteStore(data / "knowhow.db")
-        try:
-            self.records: Records = SqliteRecords(data / "state.db")
-        except BaseException:
-            self.store.close()
-            raise
+        self.store: Store
+        self.records: Records
+        self.store, self.records = open_stores(folder, loaded)
         self._opened: dict[tuple[str, str], Any] = {}
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
