@@ -16,16 +16,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from knowhow.answer.cite import Grounds
 from knowhow.answer.conflict import conflicts
 from knowhow.answer.decline import declines
+from knowhow.answer.followup import understand
 from knowhow.answer.guard import orders
 from knowhow.answer.sentences import sentences
 from knowhow.answer.values import agree, values
 from knowhow.answer.verify import Rarity, check
-from knowhow.types import Answer, Context, Document, Hit, Place, Range, Recipe, SearchMode, Shown, Support
+from knowhow.types import Answer, Context, Document, Hit, Message, Place, Range, Recipe, SearchMode, Shown, Support
 from knowhow.workspace import Workspace, answer_json
 
 HERE = Path(__file__).resolve().parent
@@ -226,6 +228,31 @@ def checks(args: argparse.Namespace) -> Row:
     return result
 
 
+def followups(args: argparse.Namespace) -> Row:
+    """Later turns of real conversations: share of their passages among six hits, asked alone and understood."""
+    path = args.data / "mtrag_human" / "mtrag-human" / "evaluations" / "reference_subset_with_human_evaluations.json"
+    body = json.loads(path.read_text())
+    documents = ((d["document_id"], d.get("title") or "", d["text"]) for d in body["documents"])
+    workspace = corpus(args, "mtrag", documents)
+
+    def recall(text: str, wanted: set[str]) -> float:
+        return len(wanted & {hit.uri for hit in workspace.search(text, k=6).hits}) / len(wanted)
+
+    rows: list[tuple[bool, float, float]] = []
+    for task in body["tasks"]:
+        wanted = {context["document_id"] for context in task["contexts"]}
+        turns = [Message("user" if t["speaker"] == "user" else "assistant", t["text"]) for t in task["input"]]
+        if wanted and len(turns) > 1:
+            understood = understand(turns[-1].content, turns[:-1])
+            alone, together = recall(turns[-1].content, wanted), recall(understood.search, wanted)
+            rows.append((bool(understood.carried), alone, together))
+    leaning = [row for row in rows if row[0]]
+    return {
+        name: {"n": len(part), "alone": mean(row[1] for row in part), "understood": mean(row[2] for row in part)}
+        for name, part in (("all", rows), ("taken for follow-ups", leaning))
+    }
+
+
 def scifact(args: argparse.Namespace) -> Row:
     """Claims against the sentences that experts marked as supporting or contradicting them, and one other sentence."""
     folder = args.data / "scifact"
@@ -390,6 +417,7 @@ RUNS = {
     "kite": kite,
     "conflicts": conflict_rates,
     "checks": checks,
+    "followups": followups,
     "scifact": scifact,
     "relevance": relevance,
     "orders": order_rates,

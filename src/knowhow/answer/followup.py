@@ -12,16 +12,12 @@ from knowhow.types import Message
 
 _CARRIED = 10
 """Words carried over at most; more drown what is new in the follow-up."""
+_NAMES = 2
+"""Names carried over from the last answer at most."""
+_READ = 600
+"""Characters of the last answer in which they are looked for."""
 _SHORT = 3
 """A question with fewer words of its own leans on the one before."""
-_POINTS_BACK = re.compile(
-    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|there|ones?|same|such|"
-    r"former|latter|"
-    r"above|mentioned|both|either|each|another|others?|else|more|"
-    r"er|sie|es|ihn|ihm|ihr|ihre|dies\w*|jene\w*|davon|dafür|damit|darüber|dort|dasselbe|il|elle|ils|elles|ello|"
-    r"ella|ellos|eso|esto)\b",
-    re.I,
-)
 _OPENS_BACK = re.compile(
     r"^\W*(?:and|but|or|so|also|then|what about|how about|what if|why(?: not)?\W*$|when\W*$|where\W*$|who\W*$|"
     r"how\W*$|how so|"
@@ -48,8 +44,9 @@ class Understood:
 def understand(question: str, history: Sequence[Message]) -> Understood:
     """The question standing on its own. Unchanged where it already does, or where there is no history.
 
-    A follow-up is told by its pronouns, its opening ("what about…") or its brevity. What it leans on are the telling
-    words of the user's last question (itself understood in context) and the names in the last answer.
+    A follow-up is told by its opening ("what about…") or by how few words of its own it has, not by pronouns: a long
+    question finds more without help (docs/answers.md). What it leans on are the telling words of the user's last
+    question (itself understood in context) and the first names in the last answer; its own words count twice.
     """
     asked = [turn.content for turn in history if turn.role == "user"]
     if not asked or not leans(question):
@@ -59,16 +56,16 @@ def understand(question: str, history: Sequence[Message]) -> Understood:
     for turn in asked[1:]:
         before = _joined(turn, _telling(before)) if leans(turn) else turn
     own = set(terms(question))
-    answered = [name for name in names(_first_lines(said[-1])) if len(name) > 2] if said else []
-    words = _telling(before) + answered[:4]
+    answered = [name for name in names(said[-1][:_READ]) if len(name) > 2] if said else []
+    words = _telling(before) + answered[:_NAMES]
     carried = [word for word in dict.fromkeys(words) if not set(terms(word)) <= own][:_CARRIED]
-    return Understood(_joined(question, carried), tuple(carried))
+    return Understood(_joined(f"{question} {question}", carried), tuple(carried))
 
 
 def leans(question: str) -> bool:
     """Whether `question` cannot be understood without what was said before."""
     own = [term for term in query_terms(question) if term not in _CHATTER]
-    return len(own) < _SHORT or bool(_OPENS_BACK.match(question)) or bool(_POINTS_BACK.search(question))
+    return len(own) < _SHORT or bool(_OPENS_BACK.match(question))
 
 
 def _telling(question: str) -> list[str]:
@@ -79,7 +76,3 @@ def _telling(question: str) -> list[str]:
 
 def _joined(question: str, words: Sequence[str]) -> str:
     return f"{' '.join(words)} {question}" if words else question
-
-
-def _first_lines(text: str) -> str:
-    return text[:600]
