@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ from knowhow.workspace.evaluating import Evaluations
 from knowhow.workspace.history import History
 from knowhow.workspace.home import load_settings, start
 from knowhow.workspace.parts import Parts
+from knowhow.workspace.readable import readable
 from knowhow.workspace.shapes import timestamp
 
 R = TypeVar("R")
@@ -302,8 +304,9 @@ class Workspace:
 
     def traces(self, *, limit: int = 20, access: frozenset[str] | None = None) -> list[Json]:
         """The newest traces in short: trace_id, at, question, outcome, model, recipe."""
-        found = self._parts.records.select("trace", self._tags(access), limit=limit)
-        return [_short(record) for record in found]
+        tags = self._tags(access)
+        found = readable(self._parts.records.select("trace", tags), self._parts.store, tags)
+        return [_short(record) for record in islice(found, limit)]
 
     def trace(self, id: str, *, access: frozenset[str] | None = None) -> Json:
         """Everything kept about one answer, with the feedback on it. Raises `NotFound`."""
@@ -344,9 +347,8 @@ class Workspace:
         """The trace with this id, or the only recent one whose id starts so."""
         records, tags = self._parts.records, self._tags(access)
         exact = records.get("trace", id, tags)
-        if exact is not None:
-            return exact
-        found = [row for row in records.select("trace", tags, limit=RECENT) if id and row.id.startswith(id)]
+        rows = [exact] if exact else records.select("trace", tags, limit=RECENT)
+        found = list(readable((row for row in rows if id and row.id.startswith(id)), self._parts.store, tags))
         if len(found) == 1:
             return found[0]
         if found:
