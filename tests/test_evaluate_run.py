@@ -14,8 +14,10 @@ from knowhow.backends.fake import FakeChat
 from knowhow.errors import ProviderKind, ProviderProblem, UsageProblem
 from knowhow.evaluate.compare import compare
 from knowhow.evaluate.evaluate import evaluate, rows_of
+from knowhow.evaluate.journal import Journal
 from knowhow.evaluate.rows import row_json, row_of, run_json
 from knowhow.evaluate.single import Setup
+from knowhow.ports import Record
 from knowhow.suites.parse import parse_example
 from knowhow.types import (
     EVERYTHING,
@@ -274,3 +276,21 @@ def test_a_baseline_must_be_there_and_something_beside_it() -> None:
         compare({"a": [], "b": []}, "x")
     with pytest.raises(UsageProblem, match="nothing to compare a with"):
         compare({"a": []}, "a")
+
+
+# --- the journal ------------------------------------------------------------------------------------------
+
+
+def test_dear_calls_are_kept_at_once_and_cheap_ones_together(world: World) -> None:
+    journal = Journal(world.records)
+    everything = frozenset({EVERYTHING})
+    journal.put([Record("trace", "t", {}, access=frozenset({"hr"}))])
+    assert world.records.get("trace", "t", everything) is None
+    assert journal.get("trace", "t", everything) is not None
+    assert journal.get("trace", "t", frozenset()) is None, "what waits is as closed as what is written"
+    journal.put([Record("call", "cheap", {"ms": 1.0})])
+    assert world.records.get("call", "cheap", everything) is None
+    journal.put([Record("call", "dear", {"ms": 900.0})])
+    assert {one for one in ("cheap", "dear") if world.records.get("call", one, everything)} == {"cheap", "dear"}
+    journal.put([Record("row", "r", {}, parent="run")])
+    assert [record.id for record in journal.select("row", everything, parent="run")] == ["r"]

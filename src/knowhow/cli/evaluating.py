@@ -14,7 +14,7 @@ from knowhow.cli.arguments import read_list
 from knowhow.cli.output import clean, follow, note, print_table, size, styled, write, write_json
 from knowhow.cli.spending import Spending, agree
 from knowhow.errors import UsageProblem
-from knowhow.types import Split
+from knowhow.types import Check, Split
 
 if TYPE_CHECKING:
     from knowhow.evaluate.gates import Gate
@@ -81,6 +81,9 @@ def compare(
     positions: Annotated[
         bool, typer.Option("--positions", help="Also put the evidence at start, middle and end of a long context.")
     ] = False,
+    stop_early: Annotated[
+        Check | None, typer.Option("--stop-early", metavar="CHECK", help="Stop once a difference in it is shown.")
+    ] = None,
     draws: Draws = 1,
     split: SplitOption = Split.TEST,
     limit: Limit = None,
@@ -105,7 +108,7 @@ def compare(
     Example: knowhow compare suites/returns.jsonl --recipes closed-book,rag,gold --baseline rag
     """
     asked = Measuring(suite, models, draws, split, limit, workers, max_cost, dry_run, yes, html, markdown, as_json)
-    _compare(asked, read_list(recipes), baseline, gate or [], margin, positions, workspace)
+    _compare(asked, read_list(recipes), baseline, gate or [], margin, positions, stop_early, workspace)
 
 
 # --- the two flows ----------------------------------------------------------------------------------------
@@ -178,6 +181,7 @@ def _compare(
     gate: list[str],
     margin: float,
     positions: bool,
+    stop_early: Check | None,
     workspace: Path | None,
 ) -> None:
     from knowhow.evaluate.gates import no_worse, read_no_worse
@@ -194,7 +198,11 @@ def _compare(
             read_no_worse(one, [each.name for each in plan.recipes])
         if not asked.agreed(evaluations, plan):
             return
-        found = follow(evaluations.compare(plan, baseline, max_cost=asked.max_cost, workers=asked.workers))
+        if stop_early is None:
+            flow = evaluations.compare(plan, baseline, max_cost=asked.max_cost, workers=asked.workers)
+        else:
+            flow = evaluations.compare_early(plan, stop_early, baseline, max_cost=asked.max_cost, workers=asked.workers)
+        found = follow(flow)
     rows = {one.run.recipe.name: one.rows for one in found.runs}
     gates = [held for one in gate for held in no_worse(one, rows, margin)]
     _write_reports(asked, plan, found.runs, found, gates)

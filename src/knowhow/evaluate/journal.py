@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+from knowhow.answer.call import KIND as CALL
 from knowhow.ports import Record, Records
 from knowhow.types import EVERYTHING
 
 WAIT_S = 0.2
-"""Longest that a record waits for the next one: with a model that takes longer, every call is kept at once."""
+"""How long after a transaction the next record is written at once."""
+DEAR_MS = 50.0
+"""A model call that took longer is written at once: it must never be made again."""
 MOST = 400
 """Records in one transaction."""
 
@@ -28,7 +31,8 @@ class Journal:
         with self._lock:
             self._waiting |= {(record.kind, record.id): record for record in records}
             late = time.monotonic() - self._flushed >= WAIT_S
-            if late or len(self._waiting) >= MOST:
+            dear = any(record.kind == CALL and record.body["ms"] >= DEAR_MS for record in records)
+            if late or dear or len(self._waiting) >= MOST:
                 self._write()
 
     def flush(self) -> None:
