@@ -64,6 +64,15 @@ def test_a_reply_that_nothing_bears_out_is_declined(world: World) -> None:
     assert answer.citations == ()
 
 
+def test_a_reply_without_marks_that_nothing_bears_out_says_what_is_missing(world: World) -> None:
+    answer = world.ask(QUESTION, "Laptops can be returned within 30 days.")
+    assert answer.reason is Decline.NOT_STATED
+    assert "(30 days is not in the range)" in answer.explanation
+    record = world.records.get("trace", answer.trace_id, frozenset())
+    assert record is not None
+    assert "30 days is not in the range" in story(Trace.from_json(record.body))
+
+
 @pytest.mark.parametrize(
     "reply",
     [

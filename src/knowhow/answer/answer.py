@@ -211,7 +211,8 @@ def _decided(asked: Asked, log: Log) -> Answer:
 
 
 def _unfounded(reading: Reading, shown: Sequence[Shown]) -> str:
-    reasons = [reason for check in reading.checks for range_ in check["ranges"] for reason in range_["reasons"]]
+    looked_at = [range_ for check in reading.checks for range_ in (*check["ranges"], check["nearest"]) if range_]
+    reasons = [reason for range_ in looked_at for reason in range_["reasons"]]
     why = f" ({reasons[0]})" if reasons else ""
     return f"{decline.NOT_STATED} None of the {len(shown)} passages shown bears out what the model replied{why}."
 

@@ -67,6 +67,8 @@ class Claim:
     support: Support
     moved: bool = False
     """The model's mark did not hold, another shown passage does."""
+    nearest: Stretch | None = None
+    """For a sentence that rests on nothing: the range that comes closest, and what it lacks."""
 
 
 def parse_marks(reply: str, shown: int) -> Parsed:
@@ -170,7 +172,8 @@ class Grounds:
         every = mine or others
         checked = any(stretch.finding.support is Support.NO for stretch in every) or not every
         support = Support.NO if checked and _says_something(claim) else Support.UNCHECKED
-        return Claim(unit.start, unit.end, tuple(marked), tuple(mine), support)
+        nearest = max(every, key=lambda stretch: self._fit(claim, stretch)) if every and not mine else None
+        return Claim(unit.start, unit.end, tuple(marked), tuple(mine), support, nearest=nearest)
 
     def best(self, claim: str, index: int) -> Stretch | None:
         """The sentence, or up to three in a row, of one passage that bears the claim out best, if it has any."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from knowhow.answer.cite import Claim, Grounds, marked_units, parse_marks
+from knowhow.answer.cite import Claim, Grounds, Stretch, marked_units, parse_marks
 from knowhow.answer.links import harmless
 from knowhow.answer.sentences import Unit
 from knowhow.answer.values import values
@@ -134,17 +134,20 @@ def _check(claim: Claim, text: str, shown: Sequence[Shown]) -> Json:
         "support": claim.support.value,
         "marked": [shown[i].mark for i in claim.marked],
         "moved": claim.moved,
-        "ranges": [
-            {
-                "mark": shown[s.index].mark,
-                "start": shown[s.index].hit.start + s.start,
-                "end": shown[s.index].hit.start + s.end,
-                "score": round(s.finding.score, 3),
-                "support": s.finding.support.value,
-                "reasons": list(s.finding.reasons),
-            }
-            for s in claim.stretches
-        ],
+        "ranges": [_range(stretch, shown) for stretch in claim.stretches],
+        "nearest": _range(claim.nearest, shown) if claim.nearest else None,
+    }
+
+
+def _range(stretch: Stretch, shown: Sequence[Shown]) -> Json:
+    passage = shown[stretch.index]
+    return {
+        "mark": passage.mark,
+        "start": passage.hit.start + stretch.start,
+        "end": passage.hit.start + stretch.end,
+        "score": round(stretch.finding.score, 3),
+        "support": stretch.finding.support.value,
+        "reasons": list(stretch.finding.reasons),
     }
 
 

@@ -113,7 +113,8 @@ _WORDS = {"yes": "Supported", "no": "Not supported", "unchecked": "Not checked"}
 
 def _ranges(row: Json) -> str:
     found = [f"[{r['mark']}] {r['start']}-{r['end']}" for r in row["ranges"]]
-    why = [reason for r in row["ranges"] if r["support"] == "no" for reason in r["reasons"]]
+    told = [*row["ranges"], *([row["nearest"]] if row["nearest"] else [])]
+    why = [reason for r in told if r["support"] == "no" for reason in r["reasons"]]
     moved = " (the model marked another passage)" if row["moved"] else ""
     return f"{' by ' + ', '.join(found) if found else ''}{moved}{'; ' + '; '.join(why) if why else ''}"
 
