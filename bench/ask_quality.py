@@ -101,6 +101,7 @@ def docugami(args: argparse.Namespace) -> Row:
     workspace = Workspace.init(args.work / "docugami")
     workspace.ingest(folder / "docs")
     rows = [r for r in csv.DictReader((folder / "qna_data.csv").open()) if r["Question Type"].startswith("Single-Doc")]
+    rows = rows[args.first : args.first + args.limit]
     names = {Path(info.uri).stem: info.uri for info in workspace.documents()}
 
     def one(i: int) -> Row:
