@@ -31,7 +31,7 @@ demo: .venv/.runs ## install, then the main job on the sample company with the r
 	@PYTHONDONTWRITEBYTECODE=1 $(BIN)/knowhow demo
 
 test: .venv/.tests ## the tests: no network, no real model, about a minute
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-real: .venv/.tests ## the tests with real models and real servers on this machine
 	$(BIN)/python -m pytest -m real
