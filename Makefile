@@ -34,6 +34,7 @@ test: .venv/.tests ## the tests: no network, no real model, about a minute
 	$(BIN)/python -m pytest -n auto
 
 test-real: .venv/.tests ## the tests with real models and real servers on this machine
+	@scripts/postgres.sh $(BIN)/python
 	$(BIN)/python -m pytest -m real
 
 check: .venv/.tests ## format, lint, types and the rules of the house
@@ -55,6 +56,7 @@ prove: .venv/.tests ## measure anew what docs/results/ says; needs DATA
 	$(BIN)/python bench/human_agreement.py $(DATA)
 	$(BIN)/python bench/handbooks.py --data $(DATA) > docs/results/handbooks.json
 	$(BIN)/python bench/readers.py $(DATA)/messy_docs --json > docs/results/readers.json
+	KNOWHOW_LEAK_TRIALS=100000 $(BIN)/python -m pytest tests/test_leaks.py
 
 clean: ## remove the environment and every cache
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
