@@ -1,10 +1,12 @@
-"""How the embedded store behaves as it grows: speed, recall, freshness, memory. Prints JSON.
+"""How a store behaves as it grows: speed, recall, freshness, memory. Prints JSON.
 
     python bench/store_scale.py [PASSAGES ...] [--queries N] [--keep FOLDER]
+    python tests/postgres_server.py python bench/store_scale.py 100000 --url {url}
 
 Passages are made up: 150 words each drawn from a Zipf distribution over 200,000, 20 passages a document. A vector is
 the weighted mean of random word vectors, as static embedders make them. Questions are 8 words of a passage among
-three frequent ones. `--keep` reuses the stores of an earlier run.
+three frequent ones. `--keep` reuses the stores of an earlier run; `--url` measures a server instead, in a schema for
+each size.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from knowhow.ports import Floats, IndexedPassage, Put
+from knowhow.store.corpus import CorpusStore
+from knowhow.store.postgres import PostgresStore
+from knowhow.store.postgres_address import is_address, read_address
 from knowhow.store.sqlite import SqliteStore
 from knowhow.types import Document, Filter, IndexSpec, Passage, SplitSpec
 
@@ -85,9 +90,26 @@ class Corpus:
             yield " ".join(self.words[i] for i in chosen), self.vectors(chosen[None, :])[0], document % TENANTS
 
 
-def build(path: Path, corpus: Corpus) -> dict[str, float]:
+def opened(place: str) -> CorpusStore:
+    """The store at a URL or in a file."""
+    return PostgresStore(read_address(place, os.environ)) if is_address(place) else SqliteStore(place)
+
+
+def size_mb(place: str) -> int:
+    """What it takes on the disk."""
+    if not is_address(place):
+        return round(os.path.getsize(place) / 1e6)
+    store = opened(place)
+    with store.database.reading() as connection:
+        sql = "select sum(pg_total_relation_size(c.oid))::bigint from pg_class c where c.relkind = 'r' and "
+        found = connection.execute(sql + "c.relnamespace = current_schema()::regnamespace").get
+    store.close()
+    return round(found / 1e6)
+
+
+def build(place: str, corpus: Corpus) -> dict[str, float]:
     """Ingests the corpus in batches of 50 documents."""
-    store = SqliteStore(path)
+    store = opened(place)
     index = store.create_index(SPEC)
     making = 0.0
     began = time.perf_counter()
@@ -124,12 +146,12 @@ def exact(corpus: Corpus, questions: list[tuple[str, Floats, int]]) -> tuple[lis
     return [set(row[0].tolist()) for row in names], [set(row[1].tolist()) for row in names]
 
 
-def query(path: Path, corpus: Corpus, count: int) -> dict[str, object]:
+def query(place: str, corpus: Corpus, count: int) -> dict[str, object]:
     """Timings and recall in a process of its own, so that its memory is the reader's alone."""
     questions = list(corpus.questions(count))
     before = anonymous()
     began = time.perf_counter()
-    store = SqliteStore(path)
+    store = opened(place)
     ask(store, *questions[0][:2], ALL)
     result: dict[str, object] = {"open_to_first_answer_s": round(time.perf_counter() - began, 2)}
     for text, vector, _ in questions[:10]:
@@ -152,20 +174,20 @@ def query(path: Path, corpus: Corpus, count: int) -> dict[str, object]:
     return result
 
 
-def number(store: SqliteStore, passage: Passage) -> int:
+def number(store: CorpusStore, passage: Passage) -> int:
     """The number of a passage in the corpus, also after the document was edited."""
     siblings = [row.id for row in store.passages_of(SPEC.id, passage.uri, passage.version)]
     return int(passage.uri[1:]) * PER_DOCUMENT + siblings.index(passage.id)
 
 
-def ask(store: SqliteStore, text: str, vector: Floats | None, filter: Filter) -> None:
+def ask(store: CorpusStore, text: str, vector: Floats | None, filter: Filter) -> None:
     found = store.candidates(SPEC.id, text, vector, DEPTH, filter)
     top = found.ids[np.argsort(-(found.keyword / 30 + found.vector))[:10]]
     store.passages(SPEC.id, top.tolist(), filter)
 
 
 def timed(
-    store: SqliteStore, questions: list[tuple[str, Floats, int]], mode: int, *, filtered: bool
+    store: CorpusStore, questions: list[tuple[str, Floats, int]], mode: int, *, filtered: bool
 ) -> dict[str, float]:
     taken = []
     for text, vector, tenant in questions:
@@ -177,14 +199,14 @@ def timed(
     return {"p50_ms": round(p50[0], 1), "p95_ms": round(p95[0], 1), "p50_cpu_ms": round(p50[1], 1)}
 
 
-def freshness(path: Path, corpus: Corpus, edits: int) -> dict[str, float]:
+def freshness(place: str, corpus: Corpus, edits: int) -> dict[str, float]:
     """From the commit of an edit to the first hit in another warm process that asks all the time."""
     watcher = subprocess.Popen(
-        [sys.executable, __file__, "--watch", str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "--watch", place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert watcher.stdin is not None
     assert watcher.stdout is not None
-    store = SqliteStore(path)
+    store = opened(place)
     writing, seen = [], []
     for i in range(edits):
         word = f"fresh{time.time_ns():x}"
@@ -207,9 +229,9 @@ def freshness(path: Path, corpus: Corpus, edits: int) -> dict[str, float]:
     }
 
 
-def watch(path: Path) -> None:
+def watch(place: str) -> None:
     """Reads a word a line; says when it begins to look and when it first finds it."""
-    store = SqliteStore(path)
+    store = opened(place)
     store.candidates(SPEC.id, "warm", None, 10, ALL)
     for line in sys.stdin:
         print("looking", flush=True)
@@ -232,8 +254,9 @@ def main() -> None:
     parser.add_argument("passages", nargs="*", type=int, default=[10_000, 100_000])
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--keep", type=Path)
-    parser.add_argument("--ask", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--watch", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--url")
+    parser.add_argument("--ask", help=argparse.SUPPRESS)
+    parser.add_argument("--watch", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.watch:
         watch(options.watch)
@@ -246,15 +269,15 @@ def main() -> None:
         for size in options.passages:
             folder = options.keep or Path(scratch)
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{size}.db"
+            place = f"{options.url}&schema=scale_{size}" if options.url else str(folder / f"{size}.db")
             corpus = Corpus(size)
             row: dict[str, object] = {"passages": size}
-            if not path.exists():
-                row |= build(path, corpus)
-            row["file_mb"] = round(os.path.getsize(path) / 1e6)
-            command = [sys.executable, __file__, str(size), "--queries", str(options.queries), "--ask", str(path)]
+            if options.url or not os.path.exists(place):
+                row |= build(place, corpus)
+            row["disk_mb"] = size_mb(place)
+            command = [sys.executable, __file__, str(size), "--queries", str(options.queries), "--ask", place]
             row |= json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            row |= freshness(path, corpus, 40)
+            row |= freshness(place, corpus, 40)
             report.append(row)
     print(json.dumps(report, indent=1))
 

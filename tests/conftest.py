@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from knowhow.store import postings, segments, upkeep
 from postgres_server import MISSING, Server, find_binaries, running
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -28,3 +29,13 @@ def server() -> Iterator[Server]:
         pytest.skip(MISSING)
     with running(binaries) as started:
         yield started
+
+
+@pytest.fixture
+def tiny_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes nearly every commit merge, and every segment have many pages."""
+    monkeypatch.setattr(upkeep, "FLUSH", 5)
+    monkeypatch.setattr(upkeep, "_TIERS", (8, 12))
+    monkeypatch.setattr(upkeep, "MOST", 16)
+    monkeypatch.setattr(segments, "MOST", 16)
+    monkeypatch.setattr(postings, "PAGE_BYTES", 64)

@@ -1,4 +1,7 @@
-"""A real PostgreSQL server with pgvector in a temporary folder, listening on a Unix socket and a free loopback port."""
+"""A real PostgreSQL server with pgvector in a temporary folder, listening on a Unix socket and a free loopback port.
+
+python tests/postgres_server.py COMMAND …    runs COMMAND beside one, with {url} in it replaced
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,3 +100,16 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def main() -> int:
+    binaries = find_binaries()
+    if binaries is None:
+        sys.exit(MISSING)
+    with running(binaries) as server:
+        url = f"postgresql://knowhow@/knowhow?host={server.folder}&port={server.port}"
+        return subprocess.run([word.replace("{url}", url) for word in sys.argv[1:]], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

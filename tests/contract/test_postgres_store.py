@@ -10,7 +10,6 @@ import pytest
 from contract.history_contract import HistoryContract
 from contract.store_contract import StoreContract
 from knowhow.ports import Store
-from knowhow.store import postings, segments, upkeep
 from knowhow.store.postgres import PostgresRecords, PostgresStore
 from knowhow.store.postgres_address import Address, read_address
 from knowhow.store.transfer import transfer
@@ -49,14 +48,9 @@ class TestPostgresStore(OnServer, StoreContract):
                 part.close()
 
 
+@pytest.mark.usefixtures("tiny_segments")
 class TestPostgresStoreMergingAllTheTime(TestPostgresStore):
-    @pytest.fixture(autouse=True)
-    def tiny_segments(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(upkeep, "FLUSH", 5)
-        monkeypatch.setattr(upkeep, "_TIERS", (8, 12))
-        monkeypatch.setattr(upkeep, "MOST", 16)
-        monkeypatch.setattr(segments, "MOST", 16)
-        monkeypatch.setattr(postings, "PAGE_BYTES", 64)
+    pass
 
 
 class TestPostgresHistory(OnServer, HistoryContract):

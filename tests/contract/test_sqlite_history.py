@@ -13,7 +13,7 @@ from contract.history_contract import HistoryContract
 from contract.store_model import ALL, SPEC, put
 from knowhow.errors import ConfigProblem
 from knowhow.ports import Put, Record, Remove, Store
-from knowhow.store import files, postings, segments, upkeep
+from knowhow.store import files
 from knowhow.store.records import SqliteRecords
 from knowhow.store.sqlite import SqliteStore
 
@@ -23,14 +23,9 @@ class TestSqliteHistory(HistoryContract):
         return SqliteStore(place / "knowhow.db")
 
 
+@pytest.mark.usefixtures("tiny_segments")
 class TestSqliteHistoryMergingAllTheTime(TestSqliteHistory):
-    @pytest.fixture(autouse=True)
-    def tiny_segments(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(upkeep, "FLUSH", 5)
-        monkeypatch.setattr(upkeep, "_TIERS", (8, 12))
-        monkeypatch.setattr(upkeep, "MOST", 16)
-        monkeypatch.setattr(segments, "MOST", 16)
-        monkeypatch.setattr(postings, "PAGE_BYTES", 64)
+    pass
 
 
 def bytes_of(folder: Path) -> bytes:

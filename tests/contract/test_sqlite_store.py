@@ -8,7 +8,6 @@ import pytest
 
 from contract.store_contract import StoreContract
 from knowhow.ports import Store
-from knowhow.store import postings, segments, upkeep
 from knowhow.store.sqlite import SqliteStore
 
 
@@ -20,11 +19,6 @@ class TestSqliteStore(StoreContract):
         store.backup(str(place / "knowhow.db"))
 
 
+@pytest.mark.usefixtures("tiny_segments")
 class TestSqliteStoreMergingAllTheTime(TestSqliteStore):
-    @pytest.fixture(autouse=True)
-    def tiny_segments(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(upkeep, "FLUSH", 5)
-        monkeypatch.setattr(upkeep, "_TIERS", (8, 12))
-        monkeypatch.setattr(upkeep, "MOST", 16)
-        monkeypatch.setattr(segments, "MOST", 16)
-        monkeypatch.setattr(postings, "PAGE_BYTES", 64)
+    pass
