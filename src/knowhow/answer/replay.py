@@ -94,9 +94,7 @@ def replay(
 
     What may be seen: what both the asker of then and `access` may see by today's tags. Raises what `ask` raises.
     """
-    notes = _notes(trace, store)
-    if not any(spec.id == recipe.index for spec, _ in store.indexes()):
-        recipe = replace(recipe, index="")
+    notes, recipe = _notes(trace, store), _searchable(recipe, store)
     as_of = trace.filter["as_of"] if now or trace.filter["as_of"] is not None else trace.at
     filter = Filter(_narrowed(trace.filter["access"], access), trace.filter["where"], as_of)
     remembering = _Remembering(model, trace)
@@ -118,7 +116,7 @@ def replay(
     reason = answer.reason.value if answer.reason else ""
     passages = tuple(_compared(trace, answer, store, Filter(access)))
     gone, new = _citations(trace, answer)
-    parts = {
+    differs = {
         Part.PASSAGES: any(passage.then != passage.now for passage in passages),
         Part.REPLY: trace.raw != remembering.said,
         Part.ANSWER: (trace.answer, trace.reason) != (answer.text, reason),
@@ -129,7 +127,7 @@ def replay(
         question=trace.question,
         at=trace.at,
         as_of=as_of,
-        differs=tuple(part for part, differs in parts.items() if differs),
+        differs=tuple(part for part in Part if differs[part]),
         passages=passages,
         reply=remembering.made,
         answer_then=trace.answer,
@@ -156,6 +154,12 @@ def _recipe(body: Mapping[str, Any]) -> Recipe:
     values["examples"] = tuple(FewShot(**example) for example in values["examples"])
     values["sampling"] = Sampling(**{**values["sampling"], "stop": tuple(values["sampling"]["stop"])})
     return Recipe(**values)
+
+
+def _searchable(recipe: Recipe, store: Store) -> Recipe:
+    """`recipe` with the active index where its own is no longer there."""
+    known = any(spec.id == recipe.index for spec, _ in store.indexes())
+    return recipe if known else replace(recipe, index="")
 
 
 def _narrowed(then: Sequence[str], access: frozenset[str]) -> frozenset[str]:

@@ -35,7 +35,7 @@ def ingest(
         bool, typer.Option("--as-documents", help='A JSONL file is one document a line: {"_id", "title", "text"}.')
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on with every change of the folders until Ctrl-C; --json: JSONL events.")
+        bool, typer.Option("--watch", help="Go on with every change until Ctrl-C; --json: an event a line.")
     ] = False,
     workspace: options.In = None,
     as_json: options.AsJson = False,
@@ -70,9 +70,7 @@ def ingest(
         elif as_json:
             write_json(ingest_json(report))
         else:
-            _print_report(report)
-            if tagged := opened.tags():
-                note(f"some documents are seen only with a tag: --access {','.join(sorted(tagged))}")
+            _print_report(report, opened.tags())
         if watch:
             follow_folders(opened, paths, name, yes, as_json)
             return
@@ -80,7 +78,7 @@ def ingest(
         raise typer.Exit(8)
 
 
-def _print_report(report: IngestReport) -> None:
+def _print_report(report: IngestReport, tags: frozenset[str]) -> None:
     counts = {
         "added": len(report.added),
         "updated": len(report.updated),
@@ -96,6 +94,8 @@ def _print_report(report: IngestReport) -> None:
         write(f"  {clean(failure.uri)}: {reason}: {clean(failure.detail)}")
     if len(report.failed) > SHOWN_FAILURES:
         write(f"  and {len(report.failed) - SHOWN_FAILURES} more: `knowhow documents` lists them")
+    if tags:
+        note(f"some documents are seen only with a tag: --access {','.join(sorted(tags))}")
 
 
 def documents(
