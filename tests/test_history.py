@@ -211,12 +211,16 @@ def test_a_replay_is_the_same_then_and_says_what_differs_now(
     assert "version 2 replaced it" in capsys.readouterr().out
 
 
-def test_a_replay_shows_nothing_that_was_closed_since(home: Path, call: Call) -> None:
+def test_a_trace_is_closed_with_the_documents_it_quotes_and_a_replay_sees_what_both_askers_may(
+    home: Path, call: Call
+) -> None:
     with Workspace.open() as workspace:
-        trace = workspace.ask(QUESTION, access=frozenset({"*"})).trace_id
+        trace = workspace.ask(QUESTION).trace_id
         workspace.ingest(home / "docs", access=frozenset({"shop"}))
-        with pytest.raises(NotFound):
-            workspace.history.log("returns.md")
-        replayed = workspace.replay(trace)
+        assert workspace.traces() == []
+        for refused in (workspace.trace, workspace.story, workspace.replay, workspace.history.log):
+            with pytest.raises(NotFound):
+                refused(trace)
+        replayed = workspace.replay(trace, access=frozenset({"*"}))
         assert "days" not in replayed.answer_now
         assert all(passage.now is None for passage in replayed.passages)
