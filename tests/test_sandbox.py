@@ -72,6 +72,16 @@ BAD = {
 }
 
 
+def test_a_crash_is_not_blamed_on_the_memory_of_the_process_that_asked(obedient: Path) -> None:
+    bad = obedient / "bad.do"
+    bad.write_text("import os; os._exit(3)")
+    held = b"x" * 200_000_000
+    with Sandbox(1, Limits(memory=300_000_000)) as pool:
+        ((_, outcome),) = pool.read([bad])
+    assert len(held) == 200_000_000
+    assert getattr(outcome, "reason", None) == ReadProblem.UNREADABLE
+
+
 def test_bad_files_are_named_and_all_others_read(obedient: Path) -> None:
     good = files(obedient, len(BAD))
     paths = []

@@ -1,7 +1,8 @@
 """Runs as a script: forks writers and kills them. One line in, "PATH SEED START SECONDS"; one line out, commits told.
 
 A writer commits what `commit_of(seed, i)` says for i = START, START + 1, … and tells of each commit once `apply` has
-returned; after SECONDS it is killed in the middle of whatever it does.
+returned; SECONDS after its first commit it is killed in the middle of whatever it does, or with less than `EARLY`
+after its start, which may be while it opens the store.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from knowhow.ports import Change, Fail, Remove, SetAccess
 from knowhow.store import postings, segments, upkeep
 from knowhow.store.sqlite import SqliteStore
 
+EARLY = 0.05
 WORDS = "laptop return days delivery shop order bag 30 45 office salary notice".split()
 
 
@@ -70,10 +72,10 @@ def main() -> None:
             finally:
                 os._exit(1)
         os.close(writing)
+        told = len(os.read(reading, 1)) if float(seconds) >= EARLY else 0
         time.sleep(float(seconds))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        told = 0
         while data := os.read(reading, 65536):
             told += len(data)
         os.close(reading)

@@ -100,7 +100,7 @@ def compare(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say which recipe is better on a suite, and whether the difference is real.
+    """Say which recipe is better, and how sure that is.
 
     Exit code 5: a gate failed; 8: some examples have no answer.
 

@@ -34,7 +34,11 @@ def runs(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """What was evaluated before; alone, lists it."""
+    """What was evaluated before; alone, lists it.
+
+    \b
+    Example: knowhow runs
+    """
     if context.invoked_subcommand is None:
         runs_list(limit, workspace, as_json)
 

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import json
 import os
+import resource
 import selectors
 import signal
 import struct
@@ -194,6 +195,8 @@ class _Worker:
             "MALLOC_ARENA_MAX": "2",
         }  # fmt: skip
         settings = json.dumps(asdict(limits))
+        # A new process starts out with the peak of the one it was made from, and only more than that is its own.
+        self._inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         self._process = subprocess.Popen(
             [sys.executable, "-m", "knowhow.ingest.reading_worker", settings],
             stdin=subprocess.PIPE,
@@ -268,7 +271,8 @@ class _Worker:
         if code == signal.SIGXCPU:
             return _timed_out(self.limits)
         # pdfium and the kernel end a process that gets no memory; a crash with most of the memory in use is the same.
-        if code == signal.SIGKILL or usage.ru_maxrss * 1024 > self.limits.memory // 2:
+        full = usage.ru_maxrss * 1024 > self.limits.memory // 2 and usage.ru_maxrss > self._inherited
+        if code == signal.SIGKILL or full:
             return UnreadableFile(ReadProblem.OUT_OF_MEMORY, _memory_detail(self.limits))
         name = signal.Signals(code).name if code in set(signal.Signals) else f"exit code {-code}"
         return UnreadableFile(
