@@ -64,6 +64,11 @@ def test_a_reply_that_nothing_bears_out_is_declined(world: World) -> None:
     assert answer.citations == ()
 
 
+def test_a_reply_that_says_nothing_is_declined(world: World) -> None:
+    answer = world.ask(QUESTION, "The answer to your question is:")
+    assert answer.reason is Decline.NOT_STATED
+
+
 def test_a_reply_without_marks_that_nothing_bears_out_says_what_is_missing(world: World) -> None:
     answer = world.ask(QUESTION, "Laptops can be returned within 30 days.")
     assert answer.reason is Decline.NOT_STATED

@@ -205,7 +205,8 @@ def _decided(asked: Asked, log: Log) -> Answer:
         if decline.declines(reading.plain):
             told = f"{decline.NOT_STATED} The model found no answer in the {len(shown)} passages it was shown."
             return log.declined(Decline.NOT_STATED, reading.text, told if shown else decline.NOT_KNOWN, citations)
-        if reading.checks and all(check["support"] == Support.NO for check in reading.checks):
+        founded = [check for check in reading.checks if check["ranges"] and check["support"] != Support.NO]
+        if reading.checks and not founded:
             return log.declined(Decline.NOT_STATED, decline.NOT_STATED, _unfounded(reading, shown))
     return log.answered(reading.text, citations, " ".join(_taken_back(pair) for pair in log.settled))
 
