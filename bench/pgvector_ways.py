@@ -34,8 +34,9 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=50)
     options = parser.parse_args()
     url, corpus = f"{options.url}&schema=ways", Corpus(options.passages)
-    build(url, corpus)
     store = PostgresStore(read_address(url, os.environ))
+    if not store.indexes():
+        build(url, corpus)
     with store.database.reading() as connection:
         numbers = dict(fetch(connection, "select id, embed_hash from passage"))
     questions = list(corpus.questions(options.queries))
@@ -50,13 +51,14 @@ def main() -> None:
     def server_way(vector: Floats, tenant: int, filtered: bool) -> list[int]:
         with store.database.reading() as connection:
             connection.execute("set local hnsw.iterative_scan = strict_order")
-            connection.execute("set local hnsw.ef_search = 100")
+            connection.execute(f"set local hnsw.ef_search = {ef_search}")
             rows = fetch(
                 connection, _sql(filtered), (f"[{','.join(map(str, vector.tolist()))}]", str(tenant))[: 1 + filtered]
             )
         return [key for key, _ in rows]
 
     report["store"] = measured(store_way, questions, truth, numbers)
+    ef_search = 100
     report["exact"] = measured(server_way, questions, truth, numbers)
     began = time.perf_counter()
     with store.database.writing() as connection:
@@ -65,7 +67,8 @@ def main() -> None:
     report["hnsw_build_s"] = round(time.perf_counter() - began, 1)
     with store.database.reading() as connection:
         report["hnsw_mb"] = round(fetch_one(connection, "select pg_relation_size('ways')") / 1e6)
-    report["hnsw"] = measured(server_way, questions, truth, numbers)
+    for ef_search in (100, 400, 1000):
+        report[f"hnsw_{ef_search}"] = measured(server_way, questions, truth, numbers)
     for _ in range(2):  # the first time warms up
         taken = []
         for i in range(20):

