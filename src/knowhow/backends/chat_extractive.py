@@ -40,8 +40,9 @@ _STOP = frozenset(
 )
 _SUFFIX = re.compile(r"(?:'s|ies|es|s|ing|ed|ly|e|y)$")
 
-_ENOUGH = 0.4
-"""Least share of the question's weight that the passage of the best sentence must hold; below it nothing is quoted."""
+_ENOUGH = 0.3
+"""Least share of the question's weight that the passage of the best sentence must hold; below it nothing is quoted.
+Between answering and declining; docs/answers.md has the trade."""
 _CUE = 0.25
 """What an answer of the kind asked for adds, as a share of the question's weight."""
 _RANK = 0.02
