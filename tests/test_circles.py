@@ -5,10 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knowhow.answer import prompt
 from knowhow.answer.call import call
 from knowhow.answer.circles import begins_again
 from knowhow.backends.fake import FakeChat
-from knowhow.types import ChatReply, ChatRequest, Message
+from knowhow.types import ChatReply, ChatRequest, Message, Recipe, Sampling
 
 LOOP = "The deposit is 75 euros. It is paid back on return. " * 9
 
@@ -61,3 +62,11 @@ def test_short_and_unfinished_sentences_may_repeat() -> None:
 @given(st.lists(st.integers(0, 10**6), unique=True, max_size=12))
 def test_sentences_that_differ_in_one_number_are_all_kept(numbers: list[int]) -> None:
     assert begins_again(" ".join(f"The fee for it is {n} euros." for n in numbers)) is None
+
+
+def test_a_model_is_stopped_where_it_would_ask_itself_the_next_question() -> None:
+    recipe = Recipe(sampling=Sampling(stop=("END",)))
+    asked = prompt.messages("How much?", (), recipe)[-1].content
+    own, mark = prompt.sampling(recipe).stop
+    assert own == "END"
+    assert asked.startswith(mark.strip())

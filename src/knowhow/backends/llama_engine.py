@@ -49,6 +49,9 @@ class Engine:
         self.context_tokens: int = self._ask("GET", "/props")["default_generation_settings"]["n_ctx"]
         """Window of one request: what was asked for, or what the model was trained for where that is less."""
         self._control_tokens: dict[str, bool] = {}
+        # llama.cpp works in a loop on a thread of its own, and freeing a model whose loop did not begin yet never
+        # ends: one token shows that it runs.
+        self._ask("POST", "/completion", {"prompt": "a", "n_predict": 1})
 
     def chat(self, body: Json, take: Callable[[Json], bool]) -> None:
         """Runs a chat completion; `take` is given every chunk and ends the reply by returning True.
