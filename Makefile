@@ -56,7 +56,7 @@ prove: .venv/.tests ## measure anew what docs/results/ says; needs DATA
 	$(BIN)/python bench/human_agreement.py $(DATA)
 	$(BIN)/python bench/handbooks.py --data $(DATA) > docs/results/handbooks.json
 	$(BIN)/python bench/readers.py $(DATA)/messy_docs --json > docs/results/readers.json
-	KNOWHOW_LEAK_TRIALS=100000 $(BIN)/python -m pytest tests/test_leaks.py
+	KNOWHOW_LEAK_TRIALS=100000 $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/test_leaks.py
 
 clean: ## remove the environment and every cache
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

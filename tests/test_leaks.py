@@ -173,9 +173,9 @@ DOORS: tuple[Door, ...] = (
 
 def test_no_door_shows_a_hidden_document(tmp_path: Path) -> None:
     seed = int(os.environ.get("KNOWHOW_LEAK_SEED", "7"))
-    leaks = []
     found_something = 0
     for number in range(0, TRIALS, A_WORLD):
+        leaks = []
         world = World(tmp_path / str(number), random.Random(f"{seed}-{number}"))
         with world.desk:
             for trial in range(A_WORLD):
@@ -199,7 +199,7 @@ def test_no_door_shows_a_hidden_document(tmp_path: Path) -> None:
                 said = {word for held in hidden.values() for word in held if word in shown and word not in words}
                 if said:
                     leaks.append((number, trial, door.__name__, sorted(access), sorted(said)))
-    assert leaks == []
+        assert leaks == []
     assert found_something > TRIALS / 4, "the doors must be seen to work"
 
 
