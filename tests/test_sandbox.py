@@ -89,7 +89,7 @@ def test_bad_files_are_named_and_all_others_read(obedient: Path) -> None:
         bad = obedient / f"bad{i}.do"
         bad.write_text(code)
         paths += [good[i], bad]
-    with Sandbox(2, Limits(seconds=3, memory=700_000_000)) as pool:
+    with Sandbox(2, Limits(seconds=8, memory=700_000_000)) as pool:
         outcomes = dict(pool.read(paths))
     assert list(outcomes) == paths
     assert all(isinstance(outcomes[path], Extract) for path in good)
