@@ -1,0 +1,1 @@
+"""Diagnose: why answers failed, found out by experiment; knowledge or behaviour, and which."""
