@@ -58,16 +58,18 @@ def ask(
     overlay: Overlay | None = None,
     gold: Sequence[Range] = (),
     draw: int | None = None,
+    hits: Sequence[Hit] | None = None,
 ) -> Answer:
     """Answers `question` as `recipe` says, from what `filter` may see, and stores the trace.
 
     Without `records` nothing is kept. `context` is text that comes with the question and can be cited like a
     document. `gold` are the ranges that `Context.GOLD` shows. With a `draw` number the model's reply is remembered and
-    reused; without, it is asked anew.
+    reused; without, it is asked anew. `hits` are shown, in this order, instead of what `recipe.context` would bring
+    (an experiment dictates the context); those the asker may not see are left out.
     Raises `UsageProblem` for an empty question, `ProviderProblem` when the model fails or the question is too long.
     """
     corpus = Corpus(store, embedder, reranker, filter, overlay)
-    asked = Asked(question, recipe, corpus, records, model, verifier, price, history, context, gold, draw)
+    asked = Asked(question, recipe, corpus, records, model, verifier, price, history, context, gold, draw, hits)
     flow = _flow(asked)
     while True:
         try:
@@ -109,10 +111,7 @@ def _flow(asked: Asked) -> Generator[str, None, Answer]:
     log.understood = understand(asked.question, asked.history)
     log.room = room(asked.model, asked.recipe, asked.question, asked.history)
     log.lap("understand")
-    found = gather(
-        asked.recipe, asked.corpus, log.understood.search, asked.gold, log.room.tokens * CHARACTERS_PER_TOKEN
-    )
-    log.found = relevant(found, asked.recipe)
+    log.found = _found(asked, log)
     log.lap("search")
     disagreement = _pack(asked, log)
     log.lap("pack")
@@ -128,6 +127,14 @@ def _flow(asked: Asked) -> Generator[str, None, Answer]:
     log.reading = read(log.reply.text, asked.question, shown, asked.recipe, asked.verifier)
     log.lap("check")
     return _decided(asked, log)
+
+
+def _found(asked: Asked, log: Log) -> Gathered:
+    if asked.hits is not None:
+        return Gathered(tuple(asked.hits), order="the given passages, in their order")
+    characters = log.room.tokens * CHARACTERS_PER_TOKEN
+    found = gather(asked.recipe, asked.corpus, log.understood.search, asked.gold, characters)
+    return relevant(found, asked.recipe)
 
 
 def _pack(asked: Asked, log: Log) -> Conflict | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from knowhow.ports import ChatModel, Embedder, Overlay, Records, Reranker, Store, Verifier
 from knowhow.settings import Price
-from knowhow.types import EVERYTHING, ChatReply, Document, Filter, Message, Range, Recipe, Usage
+from knowhow.store.filters import opens
+from knowhow.types import EVERYTHING, ChatReply, Document, Filter, Hit, Message, Range, Recipe, Usage
 
 CONTEXT_URI = "context:"
 """The uri of text that came with the question."""
@@ -29,7 +30,7 @@ class Corpus:
         """Today's tags of a document; None when the asker may not see it (any more)."""
         added = self._added(uri)
         if added is not None:
-            return added.access
+            return added.access if opens(self.filter.access, added.access) else None
         versions = self.store.versions(uri, self.filter)
         return versions[0].access if versions else None
 
@@ -37,7 +38,7 @@ class Corpus:
         """The document at `version` (0 = current), as the overlay shows it, if the asker may see it."""
         added = self._added(uri)
         if added is not None:
-            return added
+            return added if opens(self.filter.access, added.access) else None
         if self.overlay and uri in self.overlay.mask:
             return None
         return self.store.document(uri, self.filter, version=version or None)
@@ -62,6 +63,8 @@ class Asked:
     context: str = ""
     gold: Sequence[Range] = ()
     draw: int | None = None
+    hits: Sequence[Hit] | None = None
+    """What is shown instead of what `recipe.context` would bring."""
 
     def spent(self, reply: ChatReply) -> Usage:
         """Tokens of a reply, and their price where one is known (dollars per million tokens)."""

@@ -13,7 +13,7 @@ from knowhow.evaluate.checks import check, unanswered
 from knowhow.evaluate.judge import Judge, needs_judge
 from knowhow.evaluate.knowledge import Seen
 from knowhow.evaluate.said import unmarked
-from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
+from knowhow.ports import ChatModel, Embedder, Overlay, Records, Reranker, Store, Verifier
 from knowhow.search.search import search
 from knowhow.settings import Price
 from knowhow.types import (
@@ -25,6 +25,7 @@ from knowhow.types import (
     Example,
     Fate,
     Filter,
+    Hit,
     Json,
     Located,
     Message,
@@ -65,6 +66,10 @@ class Asking:
     evidence: tuple[Located, ...]
     draw: int
     grounding: bool
+    hits: Sequence[Hit] | None = None
+    """What the model is shown instead of what the recipe would bring: an experiment dictates it."""
+    overlay: Overlay | None = None
+    """What the corpus is taken to hold instead of what is stored."""
 
 
 def ask_one(setup: Setup, asking: Asking) -> tuple[Row, frozenset[str], frozenset[str]]:
@@ -130,6 +135,8 @@ def _answer(setup: Setup, asking: Asking) -> Answer:
         context=example.context,
         gold=_gold(asking.evidence) if _shows_gold(asking.recipe) else (),
         draw=asking.draw,
+        hits=asking.hits,
+        overlay=asking.overlay,
     )
 
 
@@ -174,7 +181,7 @@ def _support(setup: Setup, asking: Asking, answer: Answer) -> Callable[[str], tu
     def support(claim: str) -> tuple[Support, str]:
         if claim in borne_out:
             return Support.YES, ""
-        found = search(setup.store, setup.embedder, claim, recipe, _filter(asking.example))
+        found = search(setup.store, setup.embedder, claim, recipe, _filter(asking.example), overlay=asking.overlay)
         findings = [verify(claim, hit.text, around=f"{hit.title} {hit.lead}") for hit in found.hits]
         if not findings:
             return Support.NO, "nothing like it is in the documents"
