@@ -259,7 +259,9 @@ def test_a_remembered_draw_is_not_asked_again(world: World) -> None:
     again = world.ask("How long can I return a laptop?", model, draw=0)
     assert len(model.requests) == 1
     assert again.text == first.text
-    assert again.usage.cost_usd == 0.0
+    assert (first.remembered, again.remembered) == (False, True)
+    assert again.usage == first.usage
+    assert again.usage.prompt_tokens > 0
     with pytest.raises(ProviderProblem):
         world.ask("How long can I return a laptop?", model)
 

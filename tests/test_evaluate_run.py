@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +13,16 @@ import pytest
 
 from answer_world import World, shop
 from knowhow.backends.fake import FakeChat
-from knowhow.errors import ProviderKind, ProviderProblem, UsageProblem
+from knowhow.errors import NotFound, ProviderKind, ProviderProblem, UsageProblem
 from knowhow.evaluate.compare import compare
 from knowhow.evaluate.evaluate import evaluate, rows_of
 from knowhow.evaluate.journal import Journal
-from knowhow.evaluate.rows import row_json, row_of, run_json
-from knowhow.evaluate.single import Setup
+from knowhow.evaluate.rows import RowsFile, row_json, row_of, run_json
+from knowhow.evaluate.single import Asking, Setup
+from knowhow.evaluate.summary import Tally
 from knowhow.ports import Record
+from knowhow.settings import Price
+from knowhow.suites.jsonl import write_lines
 from knowhow.suites.parse import parse_example
 from knowhow.types import (
     EVERYTHING,
@@ -229,6 +234,56 @@ def test_rows_and_runs_are_json_and_back(world: World) -> None:
     body = run_json(run)
     assert body["checks"]["content"]["mean"] == 0.5
     assert {"run_id", "recipe", "suite", "n", "checks", "latency_ms", "tokens", "cost_per_1000_usd"} <= body.keys()
+
+
+def test_a_run_counts_remembered_replies_as_they_were_made_and_does_not_pay_them_again(world: World) -> None:
+    paid = replace(setup(world), price=Price(1.0, 1.0))
+    first, _ = finish(evaluate(Suite("s", (RETURNS, CEO)), Recipe(), paid))
+    again, rows = finish(evaluate(Suite("again", (RETURNS, CEO, MOON)), Recipe(), paid))
+    assert [row.remembered for row in sorted(rows, key=lambda row: row.id)] == [True, False, True]
+    assert (first.remembered, again.remembered, again.timed) == (0, 2, 3)
+    assert first.paid_usd == first.usage.cost_usd
+    moon = next(row for row in rows if row.id == "moon")
+    assert again.paid_usd == moon.usage.cost_usd
+    assert again.usage.prompt_tokens == first.usage.prompt_tokens + moon.usage.prompt_tokens
+    assert run_json(again)["paid_usd"] == again.paid_usd
+
+
+def test_a_run_of_any_size_keeps_few_rows(world: World) -> None:
+    many = Suite("many", tuple(replace(RETURNS, id=f"r{i}") for i in range(60)))
+    flow = evaluate(many, Recipe("closed-book", context=Context.NONE, cite=False), setup(world), workers=2)
+    most = 0
+    for event in flow:
+        if isinstance(event, Row):
+            most = max(most, sum(isinstance(one, Row | Asking) for one in gc.get_objects()))
+    assert most < 20
+
+
+def test_what_a_tally_keeps_of_a_row_is_small_and_what_it_says_is_what_the_rows_say() -> None:
+    rest = dict.fromkeys(Check, Verdict(UNMEASURED, ""))
+    passed = rest | {Check.CONTENT: Verdict(PASS, "as expected", {"f1": 0.5})}
+    tracemalloc.start()
+    tally = Tally(Row(str(i % 500), "g", i // 500, "what it said " * 50, False, passed) for i in range(5_000))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size / 5_000 < 200
+    assert tally.shares()[Check.CONTENT].n == 5_000
+    assert (tally.every_draw()[Check.CONTENT].n, tally.every_draw()[Check.CONTENT].mean) == (500, 1.0)
+    assert tally.measures()["content.f1"].mean == 0.5
+
+
+def test_rows_of_a_file_are_read_when_looked_at(world: World, tmp_path: Path) -> None:
+    _, rows = finish(evaluate(SUITE, Recipe(), setup(world)))
+    path = tmp_path / "rows.jsonl"
+    write_lines(map(row_json, rows), path)
+    kept = RowsFile(path)
+    assert len(kept) == 3
+    assert [row_json(row) for row in kept] == [row_json(row) for row in rows]
+    assert row_json(kept[-1]) == row_json(rows[-1])
+    assert [row.id for row in kept[:2]] == [row.id for row in rows[:2]]
+    path.unlink()
+    with pytest.raises(NotFound, match="are gone"):
+        kept[0]
 
 
 # --- compare ----------------------------------------------------------------------------------------------

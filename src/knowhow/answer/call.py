@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 from knowhow.answer.circles import begins_again
 from knowhow.ports import ChatModel, Record, Records
-from knowhow.types import ChatReply, ChatRequest, TokenLogprob, fingerprint
+from knowhow.types import ChatReply, ChatRequest, TokenLogprob, fingerprint, flat
 
 KIND = "call"
 
@@ -36,7 +36,17 @@ def call(
         return reply, True
     reply = yield from _streamed(model, request)
     if records and key:
-        records.put([Record(KIND, key, asdict(reply), access=access, uris=uris)])
+        records.put(
+            [
+                Record(
+                    KIND,
+                    key,
+                    {**flat(reply), "logprobs": [flat(item) for item in reply.logprobs]},
+                    access=access,
+                    uris=uris,
+                )
+            ]
+        )
     return reply, False
 
 

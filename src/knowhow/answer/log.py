@@ -25,8 +25,10 @@ from knowhow.types import (
     Fate,
     Hit,
     Json,
+    Recipe,
     Shown,
     Usage,
+    flat,
 )
 
 _DONE = {
@@ -89,9 +91,7 @@ class Log:
         unsupported: tuple[tuple[int, int], ...],
     ) -> Answer:
         self.lap("write")
-        ms = {**self.ms, **self.found.ms, "total": (time.perf_counter() - self._start) * 1000}
-        if self.reply and self.reply.ms_first is not None:
-            ms["first_token"] = self.reply.ms_first
+        ms = self._ms()
         answer = Answer(
             text=text,
             abstained=reason is not None,
@@ -105,16 +105,27 @@ class Log:
             usage=self._usage(),
             ms=ms,
             trace_id=secrets.token_hex(8) if self.asked.records else "",
+            remembered=self.remembered,
         )
         if self.asked.records:
             self.asked.records.put([self._trace(answer).record()])
         return answer
 
+    def _ms(self) -> dict[str, float]:
+        """Milliseconds by stage; a remembered reply counts with the time it took when it was made."""
+        total = (time.perf_counter() - self._start) * 1000
+        ms = {**self.ms, **self.found.ms}
+        if self.reply and self.remembered:
+            total += self.reply.ms - ms["model"]
+            ms["model"] = self.reply.ms
+        ms["total"] = total
+        if self.reply and self.reply.ms_first is not None:
+            ms["first_token"] = self.reply.ms_first
+        return ms
+
     def _usage(self) -> Usage:
-        """Tokens and money of this question; a remembered reply costs nothing again."""
-        if self.reply is None or self.remembered:
-            return Usage(cost_usd=0.0)
-        return self.asked.spent(self.reply)
+        """Tokens and money of this question, as they were when the reply was made."""
+        return Usage(cost_usd=0.0) if self.reply is None else self.asked.spent(self.reply)
 
     def _trace(self, answer: Answer) -> Trace:
         asked, corpus, recipe = self.asked, self.asked.corpus, self.asked.recipe
@@ -130,7 +141,7 @@ class Log:
             question=asked.question,
             search_text=self.understood.search,
             carried=list(self.understood.carried),
-            history=[asdict(turn) for turn in asked.history],
+            history=[flat(turn) for turn in asked.history],
             forgotten=self.room.forgotten,
             context=asked.context,
             filter={
@@ -138,12 +149,12 @@ class Log:
                 "where": dict(corpus.filter.where),
                 "as_of": corpus.filter.as_of,
             },
-            gold=[asdict(range_) for range_ in asked.gold],
+            gold=[flat(range_) for range_ in asked.gold],
             overlay={
                 "mask": sorted(corpus.overlay.mask) if corpus.overlay else [],
                 "add": [put.document.uri for put in corpus.overlay.add] if corpus.overlay else [],
             },
-            recipe={**asdict(recipe), "model": without_secrets(recipe.model)},
+            recipe=_recipe(recipe),
             recipe_hash=recipe.hash,
             index=index,
             revision=self.revision,
@@ -155,7 +166,7 @@ class Log:
             unread=self.found.unread,
             flags=[flag for passage in answer.shown for flag in _flags(passage)],
             conflicts=[asdict(pair) for pair in self.settled],
-            prompt=[asdict(turn) for turn in self.request.messages] if self.request else [],
+            prompt=[flat(turn) for turn in self.request.messages] if self.request else [],
             raw=self.reply.text if self.reply else "",
             finish=self.reply.finish if self.reply else "",
             remembered=self.remembered,
@@ -167,7 +178,7 @@ class Log:
             reason=answer.reason.value if answer.reason else "",
             explanation=answer.explanation,
             citations=[citation_json(citation) for citation in answer.citations],
-            usage=asdict(answer.usage),
+            usage=flat(answer.usage),
             ms=answer.ms,
             access=sorted(access),
             uris=list(tags),
@@ -191,7 +202,7 @@ class Log:
     def _candidates(self, visible: set[str]) -> list[Json]:
         fates = {passage: fate for hit, fate in self._gone() for passage in hit.passages[:1]}
         rows = [row for row in self.found.candidates if row.uri in visible]
-        return [{**asdict(row), "fate": fates.get(row.passage, row.fate).value} for row in rows]
+        return [{**flat(row), "fate": fates.get(row.passage, row.fate).value} for row in rows]
 
     def _cut(self) -> list[Json]:
         budget = self.asked.recipe.budget
@@ -206,6 +217,15 @@ class Log:
             }
             for hit, fate in self._gone()
         ]
+
+
+def _recipe(recipe: Recipe) -> Json:
+    return {
+        **flat(recipe),
+        "model": without_secrets(recipe.model),
+        "examples": [flat(example) for example in recipe.examples],
+        "sampling": flat(recipe.sampling),
+    }
 
 
 def _shown(passage: Shown) -> Json:

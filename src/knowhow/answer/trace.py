@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from knowhow.ports import Record
-from knowhow.types import Json
+from knowhow.types import Json, flat
 
 KIND = "trace"
 FORMAT = 1
@@ -84,7 +84,7 @@ class Trace:
 
     def to_json(self) -> Json:
         """A JSON object with every field."""
-        return asdict(self)
+        return flat(self)
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Trace:

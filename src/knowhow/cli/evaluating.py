@@ -258,7 +258,7 @@ def _print_runs(done: Sequence[Evaluated]) -> None:
     for one in done:
         seconds = sum(row.ms.get("model", 0.0) for row in one.rows if not row.remembered) / 1000
         told = f"{one.run.recipe.name}: run {one.run.id}, {seconds:.0f} s of the model"
-        remembered = one.run.n - one.run.failed - one.run.timed
+        remembered = one.run.remembered
         note(told + (f", {remembered} replies remembered from earlier runs" if remembered else ""))
     for text in dict.fromkeys(text for one in done for text in one.notes):
         note(text, styled("note: ", "yellow"))

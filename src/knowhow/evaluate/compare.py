@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from knowhow.errors import UsageProblem
 from knowhow.evaluate.paired import difference, holm
 from knowhow.types import Check, Outcome, Pair, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a comparison needs of a run's rows: each example's group and, by check, its share of passing draws."""
+
+    groups: Mapping[str, str]
+    shares: Mapping[Check, Mapping[str, float]]
+
+
+def marks(rows: Iterable[Row]) -> Marks:
+    """Reads the rows once, in their order, and keeps none of them."""
+    groups: dict[str, str] = {}
+    counts: dict[Check, dict[str, list[int]]] = {check: {} for check in Check}
+    for row in rows:
+        groups[row.id] = row.group
+        for check, verdict in row.verdicts.items():
+            if verdict.outcome is not Outcome.UNMEASURED:
+                count = counts[check].setdefault(row.id, [0, 0])
+                count[0] += verdict.outcome is Outcome.PASS
+                count[1] += 1
+    shares = {check: {id: passed / many for id, (passed, many) in found.items()} for check, found in counts.items()}
+    return Marks(groups, shares)
 
 
 def compare(rows: Mapping[str, Sequence[Row]], baseline: str) -> list[Pair]:
@@ -21,9 +44,10 @@ def compare(rows: Mapping[str, Sequence[Row]], baseline: str) -> list[Pair]:
     others = [name for name in rows if name != baseline]
     if not others:
         raise UsageProblem(f"there is nothing to compare {baseline} with; name a second recipe")
+    read = {name: marks(found) for name, found in rows.items()}
     pairs = []
     for check in Check:
-        found = [pair(rows[baseline], rows[other], check, (baseline, other)) for other in others]
+        found = [_pair(read[baseline], read[other], check, (baseline, other)) for other in others]
         measured = [one for one in found if one.p is not None]
         adjusted = iter(holm([one.p for one in measured if one.p is not None]))
         pairs += [replace(one, p_adjusted=next(adjusted)) for one in measured]
@@ -34,13 +58,16 @@ def compare(rows: Mapping[str, Sequence[Row]], baseline: str) -> list[Pair]:
 
 def pair(a: Sequence[Row], b: Sequence[Row], check: Check, names: tuple[str, str]) -> Pair:
     """`b` against `a` on one check; with nothing that both have measured, every number is None."""
-    scores_a, scores_b = scores(a, check), scores(b, check)
-    groups = {row.id: row.group for row in a}
+    return _pair(marks(a), marks(b), check, names)
+
+
+def _pair(a: Marks, b: Marks, check: Check, names: tuple[str, str]) -> Pair:
+    scores_a, scores_b = a.shares[check], b.shares[check]
     ids = [id for id in scores_a if id in scores_b]
     if not ids:
         reason = f"no example has {check} measured in both"
         return Pair(*names, check, 0, 0, None, None, None, None, None, reason=reason)
-    found = difference([scores_a[id] for id in ids], [scores_b[id] for id in ids], [groups[id] for id in ids])
+    found = difference([scores_a[id] for id in ids], [scores_b[id] for id in ids], [a.groups[id] for id in ids])
     return Pair(
         a=names[0],
         b=names[1],
@@ -57,13 +84,3 @@ def pair(a: Sequence[Row], b: Sequence[Row], check: Check, names: tuple[str, str
         reason=found.reason,
         detectable=found.detectable,
     )
-
-
-def scores(rows: Sequence[Row], check: Check) -> dict[str, float]:
-    """Example → share of its measured draws that pass, in the order of the rows."""
-    outcomes: dict[str, list[float]] = {}
-    for row in rows:
-        outcome = row.verdicts[check].outcome
-        if outcome is not Outcome.UNMEASURED:
-            outcomes.setdefault(row.id, []).append(float(outcome is Outcome.PASS))
-    return {id: sum(values) / len(values) for id, values in outcomes.items()}

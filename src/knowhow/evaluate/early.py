@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from knowhow.evaluate.compare import scores
+from knowhow.evaluate.compare import marks
 from knowhow.evaluate.sequential import Look, looks
 from knowhow.types import Check, Example, Row, Split, Suite, fingerprint
 
@@ -47,8 +47,8 @@ def in_words(found: Look, check: Check, planned: int) -> str:
 
 
 def _sums(a: Sequence[Row], b: Sequence[Row], check: Check) -> Mapping[str, float]:
-    left, right = scores(a, check), scores(b, check)
-    groups = {row.id: row.group for row in a}
+    one, other = marks(a), marks(b)
+    left, right, groups = one.shares[check], other.shares[check], one.groups
     sums: dict[str, float] = {}
     for id in left.keys() & right.keys():
         sums[groups[id]] = sums.get(groups[id], 0.0) + right[id] - left[id]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -16,10 +16,23 @@ from knowhow.evaluate.fit import Fit
 from knowhow.evaluate.journal import Journal
 from knowhow.evaluate.rows import ROW, RUN, row_of, row_record, run_json
 from knowhow.evaluate.single import Asking, Setup, ask_one
-from knowhow.evaluate.summary import every_draw, latency, measures, shares, spent, timed
+from knowhow.evaluate.summary import Tally
 from knowhow.ports import Record
 from knowhow.suites import locate_evidence
-from knowhow.types import EVERYTHING, Document, Example, Filter, Progress, Recipe, Row, Run, Split, Suite, fingerprint
+from knowhow.types import (
+    EVERYTHING,
+    Document,
+    Example,
+    Filter,
+    Located,
+    Progress,
+    Recipe,
+    Row,
+    Run,
+    Split,
+    Suite,
+    fingerprint,
+)
 
 _BATCH = 50
 """Rows written in one transaction. What a crash loses of them is asked again from the cache of model calls."""
@@ -36,7 +49,8 @@ def evaluate(
     workers: int = 4,
     grounding: bool = True,
 ) -> Generator[Progress | Row, None, Run]:
-    """Yields each row as it comes, with progress, and returns the run; closing it keeps what is done.
+    """Yields each row as it comes, with progress, and returns the run; closing it keeps what is done. Rows are counted
+    and stored, not kept, so memory does not grow with their number.
 
     `split` keeps to the examples of one split (those without one count as `test`), and drafts are left out;
     `draws` asks each that often.
@@ -50,33 +64,32 @@ def evaluate(
     started = time.time()
     revision = setup.store.revision()
     run = run_id(suite, recipe, split, draws, revision, judge=setup.judge.id if setup.judge else "")
-    done = {(row.draw, row.id): row for row in known_rows(setup, run)}
+    tally = Tally()
+    done = set()
+    for row in known_rows(setup, run):
+        tally.add(row)
+        done.add((row.draw, row.id))
+    total = draws * len(examples)
     evidence = locate_evidence(examples, lambda uri, as_of: _document(setup, uri, as_of))
-    wanted = [
-        Asking(example, fitted, evidence[example.id], draw, grounding)
-        for example, fitted in ((example, fit(example)) for example in examples)
-        for draw in range(draws)
-    ]
-    missing = [asking for asking in wanted if (asking.draw, asking.example.id) not in done]
-    yield Progress(len(wanted) - len(missing), len(wanted), "answers", recipe.name)
+    missing = _missing(examples, draws, frozenset(done), fit, evidence, grounding)
+    yield Progress(tally.n, total, "answers", recipe.name)
     waiting: list[Record] = []
     journal = Journal(setup.records)
     setup = replace(setup, records=journal)
     try:
         for row, access, uris in _in_parallel(setup, missing, workers):
-            done[row.draw, row.id] = row
+            tally.add(row)
             waiting.append(row_record(row, run, access=access, uris=uris))
             if len(waiting) >= _BATCH:
                 setup.records.put(waiting)
                 waiting = []
             yield row
-            yield Progress(len(done), len(wanted), "answers", row.id)
+            yield Progress(tally.n, total, "answers", row.id)
     finally:
         if waiting:
             journal.put(waiting)
         journal.flush()
-    rows = [done[asking.draw, asking.example.id] for asking in wanted]
-    result = _run(run, suite, recipe, split, draws, rows, started, revision)
+    result = _run(run, suite, recipe, split, draws, tally, started, revision)
     journal.put([Record(RUN, run, run_json(result))])
     journal.flush()
     return result
@@ -123,8 +136,25 @@ def _document(setup: Setup, uri: str, as_of: float | None) -> Document | None:
     return setup.store.document(uri, Filter(access=_ALL.access, as_of=as_of))
 
 
+def _missing(
+    examples: Sequence[Example],
+    draws: int,
+    done: Collection[tuple[int, str]],
+    fit: Fit,
+    evidence: Mapping[str, tuple[Located, ...]],
+    grounding: bool,
+) -> Iterator[Asking]:
+    """What is still to be asked, each made when its turn comes."""
+    for example in examples:
+        left = [draw for draw in range(draws) if (draw, example.id) not in done]
+        fitted = fit(example) if left else None
+        for draw in left:
+            assert fitted is not None
+            yield Asking(example, fitted, evidence[example.id], draw, grounding)
+
+
 def _in_parallel(
-    setup: Setup, missing: Sequence[Asking], workers: int
+    setup: Setup, missing: Iterable[Asking], workers: int
 ) -> Iterator[tuple[Row, frozenset[str], frozenset[str]]]:
     """Rows as they are finished, never more than twice as many in flight as there are workers."""
     left = iter(missing)
@@ -149,11 +179,10 @@ def _run(
     recipe: Recipe,
     split: Split | None,
     draws: int,
-    rows: Sequence[Row],
+    tally: Tally,
     started: float,
     revision: int,
 ) -> Run:
-    counted = timed(rows)
     return Run(
         id=run,
         recipe=recipe,
@@ -161,14 +190,16 @@ def _run(
         suite_hash=suite.hash,
         split=split,
         draws=draws,
-        checks=shares(rows),
-        every_draw=every_draw(rows) if draws > 1 else {},
-        measures=measures(rows),
-        n=len(rows),
-        failed=sum(1 for row in rows if row.failure),
-        usage=spent(counted),
-        latency_ms=latency(counted),
-        timed=len(counted),
+        checks=tally.shares(),
+        every_draw=tally.every_draw() if draws > 1 else {},
+        measures=tally.measures(),
+        n=tally.n,
+        failed=tally.failed,
+        usage=tally.usage(),
+        latency_ms=tally.latency(),
+        timed=tally.n - tally.failed,
+        remembered=tally.remembered,
+        paid_usd=tally.paid_usd(),
         started=started,
         finished=time.time(),
         code=code_version(),

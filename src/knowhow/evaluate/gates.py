@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from knowhow.errors import UsageProblem
-from knowhow.evaluate.compare import scores
+from knowhow.evaluate.compare import Marks, marks
 from knowhow.evaluate.paired import NotWorse, not_worse
 from knowhow.types import Check, Estimate, Row, Run
 
@@ -90,11 +90,13 @@ def no_worse(gate: str, rows: Mapping[str, Sequence[Row]], margin: float = MARGI
     """
     base, checks = read_no_worse(gate, list(rows))
     found = []
+    baseline = marks(rows[base])
     for name in rows:
         if name == base:
             continue
+        other = marks(rows[name])
         for check in checks:
-            one = _held(gate, rows[base], rows[name], name, check, margin)
+            one = _held(gate, baseline, other, name, check, margin)
             if one is not None:
                 found.append(one)
     if not found:
@@ -116,14 +118,13 @@ def read_no_worse(gate: str, names: Sequence[str]) -> tuple[str, tuple[Check, ..
     return base, (Check(named),) if named else tuple(Check)
 
 
-def _held(gate: str, a: Sequence[Row], b: Sequence[Row], name: str, check: Check, margin: float) -> Gate | None:
+def _held(gate: str, a: Marks, b: Marks, name: str, check: Check, margin: float) -> Gate | None:
     """None where the check is not measured on one example in both."""
-    left, right = scores(a, check), scores(b, check)
-    groups = {row.id: row.group for row in a}
+    left, right = a.shares[check], b.shares[check]
     ids = [id for id in left if id in right]
     if not ids:
         return None
-    found = not_worse([left[id] for id in ids], [right[id] for id in ids], [groups[id] for id in ids], margin)
+    found = not_worse([left[id] for id in ids], [right[id] for id in ids], [a.groups[id] for id in ids], margin)
     kinds = {NotWorse.HELD: Held.HELD, NotWorse.UNMEASURED: Held.UNMEASURED}
     word = "" if found.outcome is NotWorse.HELD else f"{found.outcome}: "
     return Gate(gate, name, kinds.get(found.outcome, Held.FAILED), f"{check}: {word}{found.reason}")

@@ -136,10 +136,11 @@ def _bar(run: Run, check: Check) -> Bar:
 def _changed(report: Report, pair: Pair) -> Section:
     """Both answers to every example that got fixed or broken."""
     blocks = []
-    left = {row.id: row for row in report.rows[pair.a]}
-    right = {row.id: row for row in report.rows[pair.b]}
-    for word, ids in (("fixed", pair.fixed), ("broken", pair.broken)):
-        for id in ids[:SHOWN]:
+    chosen = (("fixed", pair.fixed[:SHOWN]), ("broken", pair.broken[:SHOWN]))
+    wanted = {id for _, ids in chosen for id in ids}
+    left, right = ({row.id: row for row in report.rows[name] if row.id in wanted} for name in (pair.a, pair.b))
+    for word, ids in chosen:
+        for id in ids:
             summary = f"{word}: {id} {report.questions.get(id, '')}"[:200]
             blocks.append(
                 side_by_side(summary, [_side(pair.a, left[id], pair.check), _side(pair.b, right[id], pair.check)])
@@ -157,12 +158,14 @@ def _side(name: str, row: Row, check: Check) -> Side:
 
 def _failures(report: Report, run: Run) -> list[Section]:
     blocks = []
+    more = 0
     for row in report.rows[run.recipe.name]:
         wrong = [f"{check}: {found.reason}" for check, found in row.verdicts.items() if found.outcome is Outcome.FAIL]
-        if wrong or row.failure:
+        if (wrong or row.failure) and len(blocks) == SHOWN:
+            more += 1
+        elif wrong or row.failure:
             summary = f"{row.id} {report.questions.get(row.id, '')}"[:200]
             blocks.append(side_by_side(summary, [Side("answer", row.answer or row.failure, "; ".join(wrong))]))
     if not blocks:
         return []
-    more = f"{len(blocks) - SHOWN} more are in the rows" if len(blocks) > SHOWN else ""
-    return [Section("What failed, and why", "".join(blocks[:SHOWN]), more)]
+    return [Section("What failed, and why", "".join(blocks), f"{more} more are in the rows" if more else "")]

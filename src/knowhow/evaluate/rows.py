@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+import json
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, overload
 
+from knowhow.errors import NotFound
 from knowhow.ports import Record
 from knowhow.types import (
     Check,
@@ -19,6 +22,7 @@ from knowhow.types import (
     Support,
     Usage,
     Verdict,
+    flat,
 )
 
 ROW = "row"
@@ -27,7 +31,12 @@ RUN = "run"
 
 def row_record(row: Row, run: str, *, access: frozenset[str], uris: frozenset[str]) -> Record:
     """As the journal keeps it: under its run, readable only with the tags of every document it names."""
-    return Record(ROW, f"{run}/{row.draw}/{row.id}", row_json(row), parent=run, access=access, uris=uris)
+    return Record(ROW, row_key(run, row.draw, row.id), row_json(row), parent=run, access=access, uris=uris)
+
+
+def row_key(run: str, draw: int, id: str) -> str:
+    """The name of a row's record."""
+    return f"{run}/{draw}/{id}"
 
 
 def row_json(row: Row) -> Json:
@@ -47,13 +56,19 @@ def row_json(row: Row) -> Json:
             for check, verdict in row.verdicts.items()
         },
         "citations": [
-            {**asdict(citation), "supported": citation.supported.value, "sentence": list(citation.sentence)}
+            {
+                **flat(citation),
+                "place": flat(citation.place),
+                "supported": citation.supported.value,
+                "sentence": list(citation.sentence),
+            }
             for citation in row.citations
         ],
-        "usage": asdict(row.usage),
+        "usage": flat(row.usage),
         "ms": {stage: round(ms, 2) for stage, ms in row.ms.items()},
         "trace_id": row.trace_id,
         "remembered": row.remembered,
+        "judge_usage": flat(row.judge_usage),
         "failure": row.failure,
     }
 
@@ -76,6 +91,7 @@ def row_of(body: Mapping[str, Any]) -> Row:
         trace_id=body["trace_id"],
         remembered=body["remembered"],
         failure=body["failure"],
+        judge_usage=Usage(**body["judge_usage"]) if "judge_usage" in body else Usage(cost_usd=0.0),
     )
 
 
@@ -83,6 +99,50 @@ def _citation(body: Mapping[str, Any]) -> Citation:
     place = Place(**{**body["place"], "heading": tuple(body["place"]["heading"])})
     start, end = body["sentence"]
     return Citation(**{**body, "place": place, "supported": Support(body["supported"]), "sentence": (start, end)})
+
+
+class RowsFile(Sequence[Row]):
+    """The rows of a JSONL file, each read when it is looked at, so that a run of any size takes no memory.
+
+    Raises `NotFound` where the file is gone, as after a purge.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._starts = array("q")
+        at = 0
+        with self._opened() as file:
+            for line in file:
+                self._starts.append(at)
+                at += len(line)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Row]:
+        with self._opened() as file:
+            for line in file:
+                yield row_of(json.loads(line))
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Row]: ...
+
+    def __getitem__(self, at: int | slice) -> Row | Sequence[Row]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        start = self._starts[at]
+        with self._opened() as file:
+            file.seek(start)
+            return row_of(json.loads(file.readline()))
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self._path.open("rb")
+        except OSError as error:
+            raise NotFound(f"the rows in {self._path} are gone ({error.strerror}); evaluate again") from None
 
 
 def run_json(run: Run) -> Json:
@@ -99,12 +159,14 @@ def run_json(run: Run) -> Json:
         "draws": run.draws,
         "n": run.n,
         "failed": run.failed,
+        "remembered": run.remembered,
         "checks": {check.value: _estimate_json(found) for check, found in run.checks.items()},
         "every_draw": {check.value: _estimate_json(found) for check, found in run.every_draw.items()},
         "measures": {name: _estimate_json(found) for name, found in run.measures.items()},
         "latency_ms": {name: round(ms, 1) for name, ms in run.latency_ms.items()},
         "tokens": {"prompt": run.usage.prompt_tokens, "completion": run.usage.completion_tokens, "answers": run.timed},
         "cost_usd": run.usage.cost_usd,
+        "paid_usd": run.paid_usd,
         "cost_per_1000_usd": None if run.usage.cost_usd is None else 1000 * run.usage.cost_usd / asked,
         "started": run.started,
         "finished": run.finished,
@@ -115,4 +177,4 @@ def run_json(run: Run) -> Json:
 
 
 def _estimate_json(found: Estimate) -> Json:
-    return asdict(found)
+    return flat(found)

@@ -22,17 +22,17 @@ def locate_evidence(examples: Iterable[Example], documents: Documents) -> dict[s
 
     What cannot be resolved makes the checks that need it `unmeasured`; it is never a failure of the answer.
     """
-    seen: dict[tuple[str, float | None], Document | None] = {}
-
-    def document(uri: str, as_of: float | None) -> Document | None:
-        if (uri, as_of) not in seen:
-            seen[uri, as_of] = documents(uri, as_of)
-        return seen[uri, as_of]
-
-    return {
-        example.id: tuple(_located(item, document(item.source, example.as_of)) for item in example.expect.evidence)
-        for example in examples
-    }
+    found: dict[str, list[Located | None]] = {}
+    wanted: dict[tuple[str, float | None], list[tuple[str, int, Evidence]]] = {}
+    for example in examples:
+        found[example.id] = [None] * len(example.expect.evidence)
+        for place, item in enumerate(example.expect.evidence):
+            wanted.setdefault((item.source, example.as_of), []).append((example.id, place, item))
+    for (uri, as_of), asked in wanted.items():
+        document = documents(uri, as_of)  # one at a time, so that memory does not grow with the documents
+        for id, place, item in asked:
+            found[id][place] = _located(item, document)
+    return {id: tuple(item for item in items if item is not None) for id, items in found.items()}
 
 
 def _located(evidence: Evidence, document: Document | None) -> Located:

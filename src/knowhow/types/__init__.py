@@ -43,6 +43,7 @@ from knowhow.types.documents import (
 )
 from knowhow.types.events import Failure, IngestReport, Progress
 from knowhow.types.history import Action, AuditEntry, Ended, Erased
+from knowhow.types.layout import Box, PrintedLine, pack_lines, unpack_lines
 from knowhow.types.lessons import (
     Adapter,
     AdapterReport,
@@ -103,6 +104,7 @@ __all__ = [
     "Answer",
     "AuditEntry",
     "Began",
+    "Box",
     "CandidateTrace",
     "CaseDiagnosis",
     "Cause",
@@ -158,6 +160,7 @@ __all__ = [
     "Passage",
     "Place",
     "Precision",
+    "PrintedLine",
     "Progress",
     "Range",
     "Reasoning",
@@ -199,4 +202,6 @@ __all__ = [
     "Verdict",
     "fingerprint",
     "flat",
+    "pack_lines",
+    "unpack_lines",
 ]

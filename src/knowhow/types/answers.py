@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
 from knowhow.types.chat import Sampling
-from knowhow.types.core import fingerprint
+from knowhow.types.core import fingerprint, flat
 from knowhow.types.documents import Place
 from knowhow.types.search import Hit, SearchMode
 
@@ -101,7 +101,7 @@ class Recipe:
     @property
     def hash(self) -> str:
         """12 hex digits over every field but the name."""
-        body = asdict(self)
+        body = flat(self)
         del body["name"]
         return fingerprint(body, 12)
 
@@ -145,7 +145,8 @@ class Decline(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and money of one answer. Cost is None where no price is known."""
+    """Tokens and money of one answer, also where a remembered reply was not paid again. Cost is None where no price is
+    known."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -181,3 +182,5 @@ class Answer:
     usage: Usage
     ms: Mapping[str, float]
     trace_id: str = ""
+    remembered: bool = False
+    """The reply was made for an earlier question: `usage` and the model's part of `ms` are what it took then."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 EVERYTHING = "*"
@@ -12,6 +12,14 @@ EVERYTHING = "*"
 
 MetaValue = str | int | float | bool
 Json = dict[str, Any]
+
+
+def flat(value: Any) -> Json:
+    """The fields of a dataclass by name, their values as they are.
+
+    `dataclasses.asdict` copies whatever is inside as well, which took a third of the time beside a model.
+    """
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def fingerprint(value: Any, size: int = 16) -> str:
@@ -22,7 +30,7 @@ def fingerprint(value: Any, size: int = 16) -> str:
 
     def plain(item: Any) -> Any:
         if is_dataclass(item) and not isinstance(item, type):
-            return asdict(item)
+            return flat(item)
         if isinstance(item, frozenset | set):
             return sorted(item)
         if isinstance(item, bytes):

@@ -227,8 +227,11 @@ class Row:
     ms: Mapping[str, float] = field(default_factory=dict)
     trace_id: str = ""
     remembered: bool = False
-    """The reply came from the cache of model calls, so its time and tokens say nothing."""
+    """The reply came from the cache of model calls: time and tokens are those of the call that made it, and nothing
+    was paid again."""
     failure: str = ""
+    judge_usage: Usage = field(default_factory=lambda: Usage(cost_usd=0.0))
+    """What a judge took for this row; its remembered replies take nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +272,7 @@ class Run:
     failed: int
     """Rows that have no answer."""
     usage: Usage
-    """Sums over the rows whose replies were not remembered, `timed` in number."""
+    """What the answers took, summed over the `timed` rows that have one. A remembered reply counts as it was made."""
     latency_ms: Mapping[str, float]
     """`p50` and `p95` over the same rows, `first_p50` where replies were streamed; empty without any."""
     timed: int
@@ -279,6 +282,10 @@ class Run:
     """Version of Knowhow that made it."""
     data_revision: int
     machine: str
+    remembered: int = 0
+    """Rows whose reply was made for an earlier run."""
+    paid_usd: float | None = 0.0
+    """What this run was charged: replies that were not remembered, and the judge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from knowhow.answer.trace import KIND as TRACE
 from knowhow.errors import BudgetExceeded, ConfigProblem, NotFound, UsageProblem
 from knowhow.evaluate import early
 from knowhow.evaluate.compare import compare
-from knowhow.evaluate.evaluate import evaluate, rows_of
+from knowhow.evaluate.evaluate import chosen, evaluate
 from knowhow.evaluate.judge import LEAST_YOUDEN, VERSION, Calibration, Judge, Labelled, calibrate
 from knowhow.evaluate.preview import Preview, preview
-from knowhow.evaluate.rows import ROW, RUN, row_json, row_of
+from knowhow.evaluate.rows import ROW, RUN, RowsFile, row_key, row_of
 from knowhow.evaluate.single import Setup
 from knowhow.ports import Record
 from knowhow.prices import price_of
@@ -63,7 +63,7 @@ class Evaluated:
     """A run with its rows, in the order of the suite, and remarks a reader of its figures should know."""
 
     run: Run
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     rows_file: Path
     notes: tuple[str, ...] = ()
 
@@ -294,12 +294,12 @@ class Evaluations:
         )
 
     def _evaluated(self, suite: Suite, run: Run) -> Evaluated:
-        setup = self._setup(run.recipe)
-        order = {example.id: i for i, example in enumerate(suite.examples)}
-        rows = tuple(sorted(rows_of(setup, run.id), key=lambda row: (row.draw, order.get(row.id, 0))))
         self.rows_folder.mkdir(parents=True, exist_ok=True)
         path = self.rows_folder / f"{run.id}.jsonl"
-        write_lines((row_json(row) for row in rows), path)
+        keys = (row_key(run.id, draw, example.id) for draw in range(run.draws) for example in chosen(suite, run.split))
+        found = (self._parts.records.get(ROW, key, ALL) for key in keys)
+        write_lines((record.body for record in found if record is not None), path)
+        rows = RowsFile(path)
         return Evaluated(run, rows, path, tuple(self._notes(suite, run, rows)))
 
     def _notes(self, suite: Suite, run: Run, rows: Sequence[Row]) -> Iterator[str]:
