@@ -121,6 +121,12 @@ def test_terms_of_lines_are_the_lines_terms(one: str, other: str) -> None:
     assert terms(f"{one}\n{other}") == terms(one) + terms(other)
 
 
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_ascii_has_the_terms_it_has_beside_other_letters(text: str) -> None:
+    """The shorter way for ASCII finds the same tokens: a letter beyond it sends the text the long way."""
+    assert terms(f"{text} é")[:-1] == terms(text)
+
+
 @given(st.text())
 def test_terms_are_bounded_never_empty_and_blind_to_composition(text: str) -> None:
     found = terms(text)

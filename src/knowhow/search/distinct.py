@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from knowhow.ports import Overlay, Store
 from knowhow.search.judge import Judged
@@ -40,25 +41,37 @@ def unrepeated(ranked: Sequence[Judged]) -> tuple[list[Judged], dict[int, Fate]]
     differ in a single word, number or "not" both stay, because that is how sources contradict each other.
     """
     kept: list[Judged] = []
-    shingles: list[frozenset[tuple[str, ...]]] = []
+    held: list[_Sequences] = []
     fates: dict[int, Fate] = {}
     for one in ranked:
-        mine = _shingles(one)
-        twin = next((i for i, other in enumerate(shingles) if mine <= other or other <= mine), None)
+        mine = _Sequences(one)
+        twin = next((i for i, other in enumerate(held) if mine.are_in(other) or other.are_in(mine)), None)
         if twin is None:
             kept.append(one)
-            shingles.append(mine)
-        elif mine > shingles[twin] or (mine == shingles[twin] and _later(one.passage, kept[twin].passage)):
+            held.append(mine)
+        elif not mine.are_in(held[twin]) or (held[twin].are_in(mine) and _later(one.passage, kept[twin].passage)):
             fates[kept[twin].passage.id] = Fate.DUPLICATE
-            kept[twin], shingles[twin] = one, mine
+            kept[twin], held[twin] = one, mine
         else:
             fates[one.passage.id] = Fate.DUPLICATE
     return kept, fates
 
 
-def _shingles(one: Judged) -> frozenset[tuple[str, ...]]:
-    words = one.body if len(one.body) >= _TELLING else [*one.lead, *one.body, one.passage.text]
-    return frozenset(zip(*(words[i:] for i in range(_SHINGLE)), strict=False)) or frozenset([tuple(words)])
+class _Sequences:
+    """The word sequences of a passage, worked out only once another passage has all of its words."""
+
+    def __init__(self, one: Judged) -> None:
+        self._told = one.body if len(one.body) >= _TELLING else [*one.lead, *one.body, one.passage.text]
+        self._words = frozenset(self._told)
+
+    @cached_property
+    def _shingles(self) -> frozenset[tuple[str, ...]]:
+        runs = zip(*(self._told[i:] for i in range(_SHINGLE)), strict=False)
+        return frozenset(runs) or frozenset([tuple(self._told)])
+
+    def are_in(self, other: _Sequences) -> bool:
+        """Whether all of them stand in `other`."""
+        return self._words <= other._words and self._shingles <= other._shingles
 
 
 def _later(a: Passage, b: Passage) -> bool:

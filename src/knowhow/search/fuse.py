@@ -33,15 +33,14 @@ def phrases(question: Sequence[str], passages: Sequence[Sequence[str]], weight: 
     All are terms in order. A phrase is two neighbouring terms, stop words skipped on both sides; its rarity is
     ln(n / how many of the n passages hold it). `weight` is the same as for `fuse`.
     """
-    wanted = list(dict.fromkeys(_phrases(question)))
+    wanted = {phrase: place for place, phrase in enumerate(dict.fromkeys(_phrases(question)))}
     held = np.zeros((len(passages), len(wanted)), dtype=np.float32)
     for row, passage in zip(held, passages, strict=True):
-        found = set(_phrases(passage))
-        row[:] = [phrase in found for phrase in wanted]
+        row[[wanted[phrase] for phrase in wanted.keys() & set(_phrases(passage))]] = 1.0
     rarity = np.log(max(len(passages), 1) / np.maximum(held.sum(axis=0), 1.0))
     bonus: Floats = ((1.0 - weight) * PHRASE * held @ rarity).astype(np.float32)
     return bonus
 
 
 def _phrases(terms: Sequence[str]) -> Iterator[tuple[str, str]]:
-    return pairwise(term for term in terms if term not in STOP_TERMS)
+    return pairwise([term for term in terms if term not in STOP_TERMS])

@@ -24,6 +24,8 @@ _PARTS = 8
 # characters (soft hyphen, zero-width) that must not cut a word in two.
 _W = r"[\w\u00ad\u0300-\u036f\u0900-\u0e7f\u200b-\u200d\u2060]"
 _TOKEN = re.compile(rf"[A-Za-z](?:\+\+|#)(?!\w)|{_W}+(?:[-./:@'’,]{_W}+)*")
+# The same for text of ASCII alone, in half the time.
+_ASCII_TOKEN = re.compile(r"[A-Za-z](?:\+\+|#)(?!\w)|\w+(?:[-./:@',]\w+)*", re.ASCII)
 _INVISIBLE = re.compile("[\u0300-\u036f\u00ad\u200b-\u200d\u2060]")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?")
 _DECIMAL = re.compile(r"\d+,\d{1,2}")
@@ -55,7 +57,8 @@ def terms(text: str) -> list[str]:
     term). A compound with digits or inner capitals ("KB-1234", "maxRetries", "2023-01-05") gives itself without its
     joints and its parts; one of plain words gives its parts. Runs of scripts without spaces give their bigrams.
     """
-    return list(chain.from_iterable(map(_known.__getitem__, _TOKEN.findall(text))))
+    tokens = (_ASCII_TOKEN if text.isascii() else _TOKEN).findall(text)
+    return list(chain.from_iterable(map(_known.__getitem__, tokens)))
 
 
 def searchable(lead: str, text: str) -> str:

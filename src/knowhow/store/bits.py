@@ -115,7 +115,7 @@ def distances(query: Codes, parts: Sequence[Codes], allowed: Mask | None) -> Dis
         chosen = np.flatnonzero(may) if may is not None else None
         if chosen is not None and len(chosen) * 8 < size:
             if len(chosen):
-                out[chosen] = _hamming(query, part[:, chosen])
+                out[chosen] = _hamming(query, part.take(chosen, axis=1))
         else:
             out[:] = _hamming(query, part)
             if may is not None:

@@ -89,7 +89,8 @@ def _near(scope: Scope, turned: Floats, count: int) -> Positions:
         return near
     starts = np.cumsum([0, *(part.shape[1] for part in codes)])
     cuts = np.searchsorted(near, starts)
-    chosen = [codes[i][:, near[cuts[i] : cuts[i + 1]] - starts[i]] for i in range(len(codes))]
+    # `take`, because what indexing gives lies transposed, and five times as slow to count.
+    chosen = [part.take(near[cuts[i] : cuts[i + 1]] - starts[i], axis=1) for i, part in enumerate(codes)]
     estimates = estimate(turned, np.hstack(chosen))
     return near[np.argsort(-estimates, kind="stable")[:count]]
 
