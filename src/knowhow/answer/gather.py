@@ -55,7 +55,7 @@ def gather(recipe: Recipe, corpus: Corpus, search_text: str, gold: Sequence[Rang
 
 def given(text: str) -> Hit:
     """Text that came with the question, as a hit of its own."""
-    return _hit(Document(uri=CONTEXT_URI, text=text, title="Given with the question"), 0, len(text), 0)
+    return excerpt(Document(uri=CONTEXT_URI, text=text, title="Given with the question"), 0, len(text), 0)
 
 
 def _gold(corpus: Corpus, gold: Sequence[Range]) -> tuple[Hit, ...]:
@@ -63,7 +63,7 @@ def _gold(corpus: Corpus, gold: Sequence[Range]) -> tuple[Hit, ...]:
     for rank, range_ in enumerate(gold, 1):
         document = corpus.document(range_.uri, range_.version)
         if document is not None:
-            hits.append(_hit(document, range_.start, range_.end, rank))
+            hits.append(excerpt(document, range_.start, range_.end, rank))
     return tuple(hits)
 
 
@@ -85,7 +85,7 @@ def _full(corpus: Corpus, recipe: Recipe, characters: int) -> Gathered:
         if left <= 0:
             unread += 1
         elif document is not None and document.text.strip():
-            hits.append(_hit(document, 0, len(document.text), len(hits) + 1))
+            hits.append(excerpt(document, 0, len(document.text), len(hits) + 1))
             left -= len(document.text)
     order = "newest first" if recipe.newest_first else "by uri"
     return Gathered(tuple(hits), order=f"whole documents, {order}", unread=unread)
@@ -104,13 +104,14 @@ def _placed(corpus: Corpus, recipe: Recipe, gold: Sequence[Range], characters: i
     while others and sum(len(hit.text) for hit in others) > max(left, 0):
         others.pop()
     at = {EvidenceAt.START: 0, EvidenceAt.MIDDLE: len(others) // 2}.get(recipe.evidence_at, len(others))
-    held = [_hit(document, 0, len(document.text), 0) for document in evidence]
+    held = [excerpt(document, 0, len(document.text), 0) for document in evidence]
     hits = tuple(replace(hit, rank=rank) for rank, hit in enumerate([*others[:at], *held, *others[at:]], 1))
     unread = full.unread + len(full.hits) - len(others) - len(held)
     return Gathered(hits, order=f"{full.order}, the evidence at the {recipe.evidence_at}", unread=max(unread, 0))
 
 
-def _hit(document: Document, start: int, end: int, rank: int) -> Hit:
+def excerpt(document: Document, start: int, end: int, rank: int) -> Hit:
+    """`document.text[start:end]` as a hit that no search brought up, so that its scores say nothing."""
     return Hit(
         rank=rank,
         passages=(),

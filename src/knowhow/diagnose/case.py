@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from knowhow.answer.asked import CONTEXT_URI, Corpus
+from knowhow.answer.gather import excerpt
 from knowhow.answer.trace import KIND, Trace
+from knowhow.diagnose.evidence import Findings, Search, Sources, find
 from knowhow.evaluate.fit import Fit
 from knowhow.evaluate.single import Setup
 from knowhow.ports import Overlay
@@ -19,11 +20,13 @@ from knowhow.types import (
     Check,
     Context,
     Example,
+    Fate,
     Filter,
     Hit,
+    Json,
     Located,
     Outcome,
-    Place,
+    Range,
     Recipe,
     Row,
     Side,
@@ -32,14 +35,6 @@ from knowhow.types import (
 
 ANSWERED = tuple(check for check in Check if check is not Check.RETRIEVAL)
 """The checks of what was answered; a search that missed without harm is no failure."""
-
-
-class Sources(Protocol):
-    """Reads the source of a document again; a mapping from uri to text is one."""
-
-    def get(self, uri: str, /) -> str | None:
-        """What the source of `uri` says when it is read today; None where there is nothing to read."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +70,8 @@ class Case:
     evidence: tuple[Located, ...]
     shown: tuple[Hit, ...]
     """The passages of the failed answer as they were packed, best first."""
+    found: Findings = field(default_factory=Findings)
+    """How far the evidence came, and the best passages for the question."""
     overlay: Overlay | None = None
     """What the case sees of the corpus instead of it as it is stored (planted faults)."""
 
@@ -114,62 +111,58 @@ def open_case(
 ) -> Case:
     """The case with its evidence located in the documents it sees, and what its failed answer was shown.
 
-    What was shown is read from the trace; where that is gone, it is what the search brings up today.
+    What was shown is read from the trace of the first failed draw; where that is gone, it is what the search brings
+    up today.
     """
     everyone = Corpus(
         lab.setup.store, lab.setup.embedder, None, Filter(access=frozenset({EVERYTHING}), as_of=example.as_of), overlay
     )
     evidence = locate_evidence([example], lambda uri, _: everyone.document(uri, 0))[example.id]
-    case = Case(example, recipe, tuple(rows), evidence, (), overlay)
-    return replace(case, shown=_shown(case, lab))
+    bare = Case(example, recipe, tuple(rows), evidence, (), overlay=overlay)
+    trace = _trace(bare, lab)
+    shown, cut = _from_trace(bare, lab, trace) if trace else _from_search(bare, lab)
+    corpus = bare.corpus(lab)
+    found = find(Search(example, recipe, corpus, lab.sources, lab.setup.verifier, shown, cut), evidence)
+    return replace(bare, shown=shown, found=found)
 
 
-def _shown(case: Case, lab: Lab) -> tuple[Hit, ...]:
+def _trace(case: Case, lab: Lab) -> Trace | None:
     record = lab.setup.records.get(KIND, case.row.trace_id, frozenset({EVERYTHING})) if case.row.trace_id else None
-    if record is not None:
-        return _from_trace(case, lab, Trace.from_json(record.body))
+    return Trace.from_json(record.body) if record else None
+
+
+def _from_trace(case: Case, lab: Lab, trace: Trace) -> tuple[tuple[Hit, ...], dict[Range, Fate]]:
+    """What a trace shows and what it left out; a version that is gone, or hidden by now, is left out."""
+    corpus = case.corpus(lab)
+    hits: list[Hit] = []
+    for row in trace.shown:
+        document = corpus.document(row["uri"], row["version"]) if row["uri"] != CONTEXT_URI else None
+        if document is not None:
+            hits.append(excerpt(document, row["start"], row["end"], len(hits) + 1))
+    cut = {_range(row): Fate(row["fate"]) for row in (*trace.cut, *trace.candidates) if row["fate"] != Fate.SHOWN}
+    return tuple(hits), cut
+
+
+def _range(row: Json) -> Range:
+    return Range(row["uri"], row["version"], row["start"], row["end"])
+
+
+def _from_search(case: Case, lab: Lab) -> tuple[tuple[Hit, ...], dict[Range, Fate]]:
+    """What the recipe's search shows and leaves out today, but for what a budget cuts."""
     if case.recipe.context is not Context.RETRIEVED:
-        return ()
-    setup = lab.setup
+        return (), {}
+    corpus = case.corpus(lab)
     found = search(
-        setup.store,
-        setup.embedder,
+        corpus.store,
+        corpus.embedder,
         case.example.asked,
         case.recipe,
-        case.filter,
-        overlay=case.overlay,
-        reranker=setup.reranker,
+        corpus.filter,
+        overlay=corpus.overlay,
+        reranker=corpus.reranker,
     )
-    return tuple(hit for hit in found.hits if hit.relevance >= case.recipe.relevance)
-
-
-def _from_trace(case: Case, lab: Lab, trace: Trace) -> tuple[Hit, ...]:
-    """The passages of a trace with their texts; one whose version is gone, or hidden by now, is left out."""
-    corpus = case.corpus(lab)
-    hits = []
-    for rank, row in enumerate((row for row in trace.shown if row["uri"] != CONTEXT_URI), 1):
-        document = corpus.document(row["uri"], row["version"])
-        if document is None:
-            continue
-        start, end = row["start"], row["end"]
-        hits.append(
-            Hit(
-                rank=rank,
-                passages=(),
-                uri=document.uri,
-                version=document.version,
-                start=start,
-                end=end,
-                text=document.text[start:end],
-                title=document.title,
-                place=document.place_at(start) if document.spans else Place(),
-                lead="",
-                score=row["score"],
-                keyword=row["keyword"],
-                vector=row["vector"],
-                metadata=document.metadata,
-                effective_at=document.effective_at,
-                valid_from=document.valid_from,
-            )
-        )
-    return tuple(hits)
+    near = [hit for hit in found.hits if hit.relevance >= case.recipe.relevance]
+    cut = {Range(row.uri, row.version, row.start, row.end): row.fate for row in found.candidates}
+    far = {Range(hit.uri, hit.version, hit.start, hit.end): Fate.IRRELEVANT for hit in found.hits if hit not in near}
+    kept = {place: fate for place, fate in cut.items() if fate is not Fate.SHOWN}
+    return tuple(near), far | kept

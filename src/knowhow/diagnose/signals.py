@@ -41,24 +41,6 @@ class Signal(StrEnum):
     """Of the logged draws: "one", "all-fail", "mixed"."""
 
 
-class Reached(StrEnum):
-    """How far the evidence of a case came, from the source to the prompt."""
-
-    UNNAMED = "unnamed"
-    """The suite names none, and a wide search found none."""
-    HIDDEN = "hidden"
-    """The asker's access tags do not open its document."""
-    ABSENT = "absent"
-    """Neither the index nor the source says it."""
-    LOST = "in-source"
-    """The source says it, the index does not."""
-    INDEXED = "in-index"
-    """Indexed, but not among the candidates."""
-    CANDIDATE = "in-candidates"
-    """Among the candidates, but not shown."""
-    SHOWN = "in-context"
-
-
 def signals(case: Case, lab: Lab) -> Signals:
     """Every finding that costs no model call; all names of `Signal` are always there."""
     raise NotImplementedError
