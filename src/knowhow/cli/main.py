@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from knowhow.cli import answering, corpus, evaluating, history, judge, runs, setup, store, suites
+from knowhow.cli import answering, corpus, evaluating, history, judge, runs, serve, setup, store, suites
 from knowhow.cli.output import note, styled, write_json
 from knowhow.errors import KnowhowError
 
@@ -65,6 +65,12 @@ app.add_typer(past)
 judges = _group("judge", "Models that judge what rules cannot decide.")
 judges.command("calibrate")(judge.judge_calibrate)
 app.add_typer(judges)
+app.command("serve")(serve.serve)
+keys = _group("keys", "API keys of the server.")
+keys.command("add")(serve.keys_add)
+keys.command("list")(serve.keys_list)
+keys.command("revoke")(serve.keys_revoke)
+app.add_typer(keys)
 app.command("reindex")(corpus.reindex)
 app.command("backup")(history.backup)
 app.command("restore")(history.restore)

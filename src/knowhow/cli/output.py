@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Generator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -23,6 +23,8 @@ R = TypeVar("R")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters and those that reorder text: shown as one mark, so that a document cannot fake output."""
 
+pipe: IO[str] | None = None
+"""Where a job is told the progress of its verb, a JSON object a line; None while a person watches."""
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 
 
@@ -99,7 +101,10 @@ def size(count: int, one: str, many: str = "") -> str:
 
 
 def follow(events: Generator[Progress, None, R]) -> R:
-    """Runs a long verb to its end and returns what it returns, with a bar on stderr where that is a terminal."""
+    """Runs a long verb to its end and returns what it returns, with a bar on stderr where that is a terminal, or
+    telling `pipe`."""
+    if pipe is not None:
+        return _tell(events, pipe)
     if not sys.stderr.isatty():
         return _drain(events)
     from rich.console import Console
@@ -133,6 +138,17 @@ def _show(events: Generator[Progress, None, R], bar: Bar) -> R:
 
 def _since(start: float) -> float:
     return max(time.monotonic() - start, 1e-3)
+
+
+def _tell(events: Generator[Progress, None, R], told: IO[str]) -> R:
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        body = {"done": event.done, "total": event.total, "unit": event.unit, "note": event.note}
+        told.write(json.dumps({**body, "counts": dict(event.counts)}) + "\n")
 
 
 def _drain(events: Generator[Any, None, R]) -> R:

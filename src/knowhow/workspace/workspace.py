@@ -47,6 +47,7 @@ from knowhow.workspace.history import History
 from knowhow.workspace.home import load_settings, start
 from knowhow.workspace.parts import Parts
 from knowhow.workspace.readable import readable
+from knowhow.workspace.serving import Serving
 from knowhow.workspace.shapes import timestamp
 
 R = TypeVar("R")
@@ -72,6 +73,7 @@ class Workspace:
         rows, tags, keep = self.evaluations.rows_folder, self._tags(None), self.settings.retention_days
         self.history = History(folder, rows, self._parts.store, self._parts.records, tags, keep)
         self.drafting = Drafting(self._parts, self.settings)
+        self.serving = Serving(folder, self._parts, loaded)
 
     @classmethod
     def init(cls, path: str | os.PathLike[str] = ".") -> Workspace:

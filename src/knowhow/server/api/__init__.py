@@ -1,0 +1,1 @@
+"""The verbs under /api, one module a noun; each holds a `router`."""
