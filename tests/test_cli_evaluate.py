@@ -14,6 +14,7 @@ import pytest
 from knowhow.backends.fake import FakeChat
 from knowhow.cli.main import execute
 from knowhow.errors import ProviderKind, ProviderProblem
+from knowhow.evaluate.judge import LEAST_YOUDEN, Judge, Labelled, calibrate
 from knowhow.types import ChatRequest
 from knowhow.workspace import Workspace
 from knowhow.workspace.parts import Parts
@@ -464,21 +465,65 @@ def test_a_judge_decides_only_after_it_agreed_with_people(call: Call, desk: Path
     labels(desk / "labels.jsonl", 6)
     assert (
         "needs 10 of each"
-        in call("judge", "calibrate", "labels.jsonl", "--model", "fake", status=2)["error"]["message"]
+        in call("judge", "calibrate", "labels.jsonl", "--model", "fake", "--yes", status=2)["error"]["message"]
     )
     labels(desk / "labels.jsonl", 24)
     fake._script = lambda request: json.dumps({"verdict": "yes", "why": "always"})
-    refused = call("judge", "calibrate", "labels.jsonl", "--model", "fake", status=5)
+    refused = call("judge", "calibrate", "labels.jsonl", "--model", "fake", "--yes", status=5)
     assert (refused["sensitivity"], refused["specificity"], refused["usable"]) == (1.0, 0.0, False)
     assert "agrees too little" in call(*arguments, status=3)["error"]["message"]
     assert call("evaluate", "open", "--recipe", "gold")["checks"].get("content") is None
     with Workspace.open() as workspace:
         workspace._parts.records.erase("call", [r.id for r in workspace._parts.records.select("call", frozenset("*"))])
     fake._script = fair
-    calibrated = call("judge", "calibrate", "labels.jsonl", "--model", "fake")
+    calibrated = call("judge", "calibrate", "labels.jsonl", "--model", "fake", "--yes")
     assert (calibrated["sensitivity"], calibrated["specificity"], calibrated["youden"]) == (1.0, 1.0, 1.0)
-    judged = call(*arguments)
+    judged = call(*arguments, "--yes")
     assert judged["checks"]["content"]["mean"] == 1.0
+
+
+def test_what_a_judge_costs_counts_before_and_while_it_is_spent(call: Call, desk: Path, fake: FakeChat) -> None:
+    (desk / "knowhow.toml").write_text('[recipes.gold]\nmodel = "extractive"\n[prices]\n' + PRICED)
+    rows = [{**DEPOSIT, "id": f"d{i}", "expect": {"reference": f"{i} euros."}} for i in range(6)]
+    suite(desk / "suites" / "open.jsonl", *rows)
+    labels(desk / "labels.jsonl", 24)
+    fake._script = lambda request: fair(request).replace("the amount", "the amount " * 30)
+    call("judge", "calibrate", "labels.jsonl", "--model", "fake", "--yes")
+    asked = len(fake.requests)
+    arguments = ("evaluate", "open", "--recipe", "rag", "--models", "extractive", "--judge", "fake")
+    preview = call(*arguments, "--dry-run")["recipes"][0]
+    assert preview["judge_calls"] == 6
+    assert 0 < preview["cost_low"] < preview["cost_high"]
+    assert "add --yes" in call(*arguments, status=6)["error"]["message"]
+    limit = preview["cost_low"] * 1.01
+    stopped = call(*arguments, "--workers", "1", "--max-cost", str(limit), "--yes", status=6)["error"]["message"]
+    assert "are spent" in stopped
+    assert 0 < len(fake.requests) - asked < 6
+    done = call(*arguments, "--yes")
+    assert done["cost_usd"] == 0.0
+    assert done["paid_usd"] > limit
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "specificity", "usable"),
+    [(0.9, 0.8, True), (0.8, 0.8, True), (0.75, 0.8, False), (1.0, 0.5, False)],
+)
+def test_a_calibration_finds_the_sensitivity_and_specificity_a_judge_has(
+    sensitivity: float, specificity: float, usable: bool, tmp_path: Path
+) -> None:
+    items = [Labelled(f"i{i}", f"Question {i}?", "said", bool(i % 2), reference="meant") for i in range(400)]
+    asked = {item.question: i for i, item in enumerate(items)}
+
+    def judged(request: ChatRequest) -> str:
+        i = asked[request.messages[-1].content.split("\n")[0].removeprefix("Question: ")]
+        wrong = i // 2 % 20 >= 20 * (sensitivity if i % 2 else specificity)
+        return json.dumps({"verdict": "yes" if bool(i % 2) is not wrong else "no", "why": ""})
+
+    with Workspace.init(tmp_path / "desk") as workspace:
+        found = calibrate(Judge(FakeChat(judged), workspace._parts.records), "fake", items)
+    assert (found.sensitivity, found.specificity) == (pytest.approx(sensitivity), pytest.approx(specificity))
+    assert found.sensitivity_interval[0] < sensitivity <= found.sensitivity_interval[1]
+    assert (found.youden >= LEAST_YOUDEN) is found.usable is usable
 
 
 def test_a_judge_is_blind_and_sees_the_reference_first_about_half_the_time(
@@ -486,7 +531,7 @@ def test_a_judge_is_blind_and_sees_the_reference_first_about_half_the_time(
 ) -> None:
     labels(desk / "labels.jsonl", 40)
     fake._script = fair
-    call("judge", "calibrate", "labels.jsonl", "--model", "fake")
+    call("judge", "calibrate", "labels.jsonl", "--model", "fake", "--yes")
     asked = [request.messages[-1].content for request in fake.requests]
     first = sum(text.index("fifty") < text.index("0 euros") for text in asked)
     assert 10 <= first <= 30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +12,9 @@ import typer
 from knowhow.cli import options
 from knowhow.cli.arguments import read_list
 from knowhow.cli.output import clean, follow, note, print_table, size, styled, write, write_json
-from knowhow.cli.spending import Spending, agree
+from knowhow.cli.spending import DryRun, MaxCost, Spending, Yes, agree
 from knowhow.errors import UsageProblem
-from knowhow.types import Check, Split
+from knowhow.types import Check, Progress, Split
 
 if TYPE_CHECKING:
     from knowhow.evaluate.gates import Gate
@@ -31,9 +31,9 @@ Draws = Annotated[int, typer.Option("--draws", min=1, max=100, help="Ask each ex
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first examples.")]
 SplitOption = Annotated[Split, typer.Option("--split", help="Which examples; those without a split are `test`.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Examples asked at once.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")]
-MaxCost = Annotated[float | None, typer.Option("--max-cost", min=0, metavar="USD", help="Stop when so much is spent.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Spend without asking.")]
+JudgeOption = Annotated[
+    str | None, typer.Option("--judge", metavar="MODEL", help="A calibrated judge for references and rubrics.")
+]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write one self-contained page.")]
 Markdown = Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown.")]
 
@@ -48,9 +48,7 @@ def evaluate(
     gate: Annotated[
         list[str] | None, typer.Option("--gate", metavar="LEVEL", help='e.g. "content>=0.8" (repeatable).')
     ] = None,
-    judge: Annotated[
-        str | None, typer.Option("--judge", metavar="MODEL", help="A calibrated judge for references and rubrics.")
-    ] = None,
+    judge: JudgeOption = None,
     html: Html = None,
     markdown: Markdown = None,
     workers: Workers = 4,
@@ -67,8 +65,10 @@ def evaluate(
     \b
     Example: knowhow evaluate suites/returns.jsonl --recipe rag --gate "content>=0.8"
     """
-    asked = Measuring(suite, models, draws, split, limit, workers, max_cost, dry_run, yes, html, markdown, as_json)
-    _evaluate(asked, recipe, gate or [], judge or "", workspace)
+    asked = Measuring(
+        suite, models, draws, split, limit, workers, judge or "", max_cost, dry_run, yes, html, markdown, as_json
+    )
+    _evaluate(asked, recipe, gate or [], workspace)
 
 
 def compare(
@@ -91,6 +91,7 @@ def compare(
         list[str] | None, typer.Option("--gate", metavar="GATE", help="no-worse:RECIPE[:CHECK] (repeatable).")
     ] = None,
     margin: Annotated[float, typer.Option("--margin", min=0, max=1, help="How much worse is not worse.")] = 0.05,
+    judge: JudgeOption = None,
     html: Html = None,
     markdown: Markdown = None,
     workers: Workers = 4,
@@ -107,7 +108,9 @@ def compare(
     \b
     Example: knowhow compare suites/returns.jsonl --recipes closed-book,rag,gold --baseline rag
     """
-    asked = Measuring(suite, models, draws, split, limit, workers, max_cost, dry_run, yes, html, markdown, as_json)
+    asked = Measuring(
+        suite, models, draws, split, limit, workers, judge or "", max_cost, dry_run, yes, html, markdown, as_json
+    )
     _compare(asked, read_list(recipes), baseline, gate or [], margin, positions, stop_early, workspace)
 
 
@@ -124,6 +127,7 @@ class Measuring:
     split: Split
     limit: int | None
     workers: int
+    judge: str
     max_cost: float | None
     dry_run: bool
     yes: bool
@@ -139,12 +143,24 @@ class Measuring:
         )
 
     def agreed(self, evaluations: Evaluations, plan: Plan) -> bool:
-        """Whether to go on once calls, tokens and price are known."""
+        """Whether to go on once calls, tokens and price are known. Raises `ConfigProblem` for a judge that may not."""
+        if self.judge:
+            evaluations.check_judge(self.judge)
         spending = Spending(self.dry_run, self.yes, self.max_cost)
-        return agree(evaluations.preview(plan), spending, self.as_json)
+        return agree(evaluations.preview(plan, self.judge), spending, self.as_json)
+
+    def comparison(
+        self, evaluations: Evaluations, plan: Plan, baseline: str | None, stop_early: Check | None
+    ) -> Generator[Progress, None, Compared]:
+        """The comparison, in stages where it may stop early."""
+        if stop_early is None:
+            return evaluations.compare(plan, baseline, max_cost=self.max_cost, workers=self.workers, judge=self.judge)
+        return evaluations.compare_early(
+            plan, stop_early, baseline, max_cost=self.max_cost, workers=self.workers, judge=self.judge
+        )
 
 
-def _evaluate(asked: Measuring, recipe: str | None, gate: list[str], judge: str, workspace: Path | None) -> None:
+def _evaluate(asked: Measuring, recipe: str | None, gate: list[str], workspace: Path | None) -> None:
     from knowhow.evaluate.gates import level, read_level
     from knowhow.workspace import Workspace
 
@@ -154,14 +170,12 @@ def _evaluate(asked: Measuring, recipe: str | None, gate: list[str], judge: str,
     with Workspace.open(workspace) as opened:
         evaluations = opened.evaluations
         plan = asked.plan(evaluations, [recipe] if recipe else [])
-        if judge:
-            evaluations.check_judge(judge)
         if not asked.agreed(evaluations, plan):
             return
         left = asked.max_cost
         for each in plan.recipes:
-            found = follow(evaluations.evaluate(plan, each, max_cost=left, workers=asked.workers, judge=judge))
-            left = None if left is None else left - (found.run.usage.cost_usd or 0.0)
+            found = follow(evaluations.evaluate(plan, each, max_cost=left, workers=asked.workers, judge=asked.judge))
+            left = None if left is None else left - found.paid_usd
             done.append(found)
     gates = [level(one, found.run) for found in done for one in gate]
     _write_reports(asked, plan, done, None, gates)
@@ -198,11 +212,7 @@ def _compare(
             read_no_worse(one, [each.name for each in plan.recipes])
         if not asked.agreed(evaluations, plan):
             return
-        if stop_early is None:
-            flow = evaluations.compare(plan, baseline, max_cost=asked.max_cost, workers=asked.workers)
-        else:
-            flow = evaluations.compare_early(plan, stop_early, baseline, max_cost=asked.max_cost, workers=asked.workers)
-        found = follow(flow)
+        found = follow(asked.comparison(evaluations, plan, baseline, stop_early))
     rows = {one.run.recipe.name: one.rows for one in found.runs}
     gates = [held for one in gate for held in no_worse(one, rows, margin)]
     _write_reports(asked, plan, found.runs, found, gates)

@@ -10,6 +10,7 @@ import typer
 from knowhow.cli import options
 from knowhow.cli.arguments import read_rows
 from knowhow.cli.output import note, write, write_json
+from knowhow.cli.spending import DryRun, Spending, Yes, agree
 from knowhow.errors import UsageProblem
 
 REFUSED = 5
@@ -21,6 +22,8 @@ def judge_calibrate(
         typer.Argument(metavar="FILE", help='JSONL {"id", "question", "answer", "good", and "reference" or "rubric"}.'),
     ],
     model: Annotated[str, typer.Option("--model", metavar="NAME", help="The model that shall judge.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -45,6 +48,9 @@ def judge_calibrate(
             Labelled(row["id"], texts["question"], row["text"], row["good"], texts["reference"], texts["rubric"])
         )
     with Workspace.open(workspace) as opened:
+        preview = opened.evaluations.preview_calibration(model, items)
+        if not agree([preview], Spending(dry_run, yes, None), as_json):
+            return
         found = opened.evaluations.calibrate(model, items)
     if as_json:
         write_json(found.to_json())

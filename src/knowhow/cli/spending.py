@@ -6,7 +6,7 @@ import ipaddress
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -16,6 +16,11 @@ from knowhow.errors import BudgetExceeded, ConfigProblem
 
 if TYPE_CHECKING:
     from knowhow.evaluate.preview import Preview
+
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")]
+MaxCost = Annotated[float | None, typer.Option("--max-cost", min=0, metavar="USD", help="Stop when so much is spent.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Spend without asking.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ def agree(previews: Sequence[Preview], spending: Spending, as_json: bool) -> boo
     if spending.max_cost is not None:
         if unknown:
             raise ConfigProblem(
-                f'--max-cost needs the price of {unknown[0].model}; put prices."{unknown[0].model}" = '
+                f'--max-cost needs the price of {unknown[0].unpriced[0]}; put prices."{unknown[0].unpriced[0]}" = '
                 "{prompt = DOLLARS, completion = DOLLARS} (per million tokens) into knowhow.toml"
             )
         low = sum(preview.cost_low or 0.0 for preview in asking)
@@ -53,7 +58,7 @@ def agree(previews: Sequence[Preview], spending: Spending, as_json: bool) -> boo
                 f"it would cost at least ${low:.4f}, more than --max-cost {spending.max_cost:g}; raise it, or ask "
                 f"fewer examples with --limit"
             )
-    costs = [p for p in asking if (p.cost_high or 0) > 0 or (p.cost_high is None and not _here(p.model))]
+    costs = [p for p in asking if (p.cost_high or 0) > 0 or not all(map(_here, p.unpriced))]
     if not costs or spending.yes:
         return True
     if not sys.stdin.isatty():
@@ -64,7 +69,8 @@ def agree(previews: Sequence[Preview], spending: Spending, as_json: bool) -> boo
 def _told(preview: Preview) -> str:
     known = f" ({preview.known} answers are there already)" if preview.known else ""
     tokens = f"about {preview.prompt_tokens:,} + {preview.completion_low:,} to {preview.completion_high:,} tokens"
-    return f"{preview.recipe} with {preview.model}: {preview.calls} calls{known}, {tokens}, {_range(preview)}"
+    judge = f", up to {preview.judge_calls} calls of the judge" if preview.judge_calls else ""
+    return f"{preview.recipe} with {preview.model}: {preview.calls} calls{known}, {tokens}{judge}, {_range(preview)}"
 
 
 def _range(preview: Preview) -> str:
@@ -74,7 +80,7 @@ def _range(preview: Preview) -> str:
 
 
 def _price(costs: Sequence[Preview]) -> str:
-    unknown = [preview.model for preview in costs if preview.cost_high is None]
+    unknown = [model for preview in costs for model in preview.unpriced]
     if unknown:
         return f"the price of {unknown[0]} is unknown"
     low, high = (sum(getattr(preview, end) or 0.0 for preview in costs) for end in ("cost_low", "cost_high"))

@@ -157,7 +157,7 @@ def _side(name: str, row: Row, check: Check) -> Side:
 
 
 def _failures(report: Report, run: Run) -> list[Section]:
-    blocks = []
+    blocks: list[str] = []
     more = 0
     for row in report.rows[run.recipe.name]:
         wrong = [f"{check}: {found.reason}" for check, found in row.verdicts.items() if found.outcome is Outcome.FAIL]

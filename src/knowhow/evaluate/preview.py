@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from knowhow.answer import prompt
 from knowhow.evaluate.evaluate import chosen, known_rows, run_id
 from knowhow.evaluate.fit import Fit
+from knowhow.evaluate.judge import LONGEST, Judge, Labelled, may_need_judge, requests
 from knowhow.evaluate.single import Setup
 from knowhow.search.search import search
-from knowhow.types import Context, Example, Filter, Message, Recipe, Split, Suite
+from knowhow.settings import Price
+from knowhow.types import ChatRequest, Context, Example, Filter, Message, Recipe, Split, Suite
 
 SAMPLE = 20
 """Examples whose prompts are measured."""
@@ -22,7 +25,8 @@ LEAST_REPLY = 8
 class Preview:
     """Calls still to make and what they take; costs in US dollars, None where the price is unknown.
 
-    `known` answers are there already. The range is that of the reply: from a few words to `max_tokens`.
+    `known` answers are there already. The range is that of the reply: from a few words to `max_tokens`. Tokens are the
+    recipe's model's; costs include what a judge may be asked in `judge_calls`.
     """
 
     recipe: str
@@ -34,6 +38,16 @@ class Preview:
     completion_high: int
     cost_low: float | None
     cost_high: float | None
+    judge_calls: int = 0
+    unpriced: tuple[str, ...] = ()
+    """Models among them whose price is unknown."""
+
+
+def preview_labels(judge: Judge, name: str, labels: Sequence[Labelled]) -> Preview:
+    """What calibrating a judge takes; verdicts it has given before are counted too."""
+    asked = [request for item in labels for request in requests(item, 0)]
+    bill = _Bill(name, judge.price, len(asked), sum(judge.count(request) for request in asked), LONGEST)
+    return _preview("judge", [bill], 0)
 
 
 def preview(suite: Suite, recipe: Recipe, setup: Setup, *, split: Split | None = None, draws: int = 1) -> Preview:
@@ -50,24 +64,71 @@ def preview(suite: Suite, recipe: Recipe, setup: Setup, *, split: Split | None =
     sample = examples[:: max(1, len(examples) // SAMPLE)][:SAMPLE]
     sizes = [_tokens(setup, fit(example), example) for example in sample]
     prompts = round(calls * sum(sizes) / len(sizes))
-    low, high = calls * min(LEAST_REPLY, recipe.sampling.max_tokens), calls * recipe.sampling.max_tokens
+    bills = [_Bill(recipe.model, setup.price, calls, prompts, recipe.sampling.max_tokens)]
+    judged = _judged(setup, examples, calls)
+    return _preview(recipe.name, [*bills, judged] if judged else bills, known)
+
+
+def _preview(name: str, bills: Sequence[_Bill], known: int) -> Preview:
+    """The first bill is the recipe's model's, a second one the judge's."""
+    own, *others = bills
+    unpriced = tuple(bill.model for bill in bills if bill.price is None)
     return Preview(
-        recipe.name,
-        recipe.model,
-        calls,
+        name,
+        own.model,
+        own.calls,
         known,
-        prompts,
-        low,
-        high,
-        _cost(setup, prompts, low),
-        _cost(setup, prompts, high),
+        own.prompts,
+        own.least,
+        own.most,
+        None if unpriced else sum(bill.cost(bill.least) for bill in bills),
+        None if unpriced else sum(bill.cost(bill.most) for bill in bills),
+        sum(bill.calls for bill in others),
+        unpriced,
     )
 
 
-def _cost(setup: Setup, prompts: int, completions: int) -> float | None:
-    if setup.price is None:
+@dataclass(frozen=True, slots=True)
+class _Bill:
+    """What one model is asked: `calls` with `prompts` tokens together and at most `longest` tokens a reply."""
+
+    model: str
+    price: Price | None
+    calls: int
+    prompts: int
+    longest: int
+
+    @property
+    def least(self) -> int:
+        return self.calls * min(LEAST_REPLY, self.longest)
+
+    @property
+    def most(self) -> int:
+        return self.calls * self.longest
+
+    def cost(self, completions: int) -> float:
+        """US dollars; 0 without a price."""
+        price = self.price or Price(0.0, 0.0)
+        return (self.prompts * price.prompt + completions * price.completion) / 1e6
+
+
+def _judged(setup: Setup, examples: Sequence[Example], calls: int) -> _Bill | None:
+    """What a judge may be asked at most. The reference stands in for the answer, which nobody knows yet."""
+    judge = setup.judge
+    asked = [request for one in examples for request in _judge_requests(one)]
+    if judge is None or not asked:
         return None
-    return (prompts * setup.price.prompt + completions * setup.price.completion) / 1e6
+    sample = asked[:: max(1, len(asked) // SAMPLE)][:SAMPLE]
+    many = ceil(calls / len(examples) * len(asked))
+    tokens = sum(judge.count(request) for request in sample) / len(sample)
+    return _Bill(judge.name, judge.price, many, round(many * tokens), LONGEST)
+
+
+def _judge_requests(example: Example) -> list[ChatRequest]:
+    expect = example.expect
+    if not may_need_judge(example):
+        return []
+    return requests(Labelled(example.id, example.asked, expect.reference, True, expect.reference, expect.rubric), 0)
 
 
 def _tokens(setup: Setup, recipe: Recipe, example: Example) -> int:

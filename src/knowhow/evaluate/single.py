@@ -33,6 +33,7 @@ from knowhow.types import (
     Recipe,
     Row,
     Support,
+    Usage,
 )
 
 HOPELESS = {ProviderKind.UNREACHABLE, ProviderKind.AUTH, ProviderKind.UNKNOWN_MODEL, ProviderKind.REFUSED_OFFLINE}
@@ -99,8 +100,9 @@ def ask_one(setup: Setup, asking: Asking) -> tuple[Row, frozenset[str], frozense
     )
     access = record.access if record else example.access
     uris = record.uris if record else frozenset()
+    judged = Usage(cost_usd=0.0)
     if setup.judge and needs_judge(example, verdicts[Check.CONTENT]):
-        verdicts[Check.CONTENT] = setup.judge.content(example, answer, asking.draw, access, uris)
+        verdicts[Check.CONTENT], judged = setup.judge.content(example, answer, asking.draw, access, uris)
     row = Row(
         id=example.id,
         group=example.group,
@@ -112,7 +114,8 @@ def ask_one(setup: Setup, asking: Asking) -> tuple[Row, frozenset[str], frozense
         usage=answer.usage,
         ms=answer.ms,
         trace_id=answer.trace_id,
-        remembered=trace.remembered if trace else False,
+        remembered=answer.remembered,
+        judge_usage=judged,
     )
     # the answer may repeat any of them, so the row is as closed as its trace and is purged with them
     return row, access, uris

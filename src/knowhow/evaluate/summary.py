@@ -137,6 +137,12 @@ class Tally:
         seen.groups.append(group)
 
 
+def paid_usd(row: Row) -> float:
+    """US dollars that one row was charged, as far as prices are known."""
+    own = 0.0 if row.remembered else row.usage.cost_usd or 0.0
+    return own + (row.judge_usage.cost_usd or 0.0)
+
+
 @dataclass(slots=True)
 class _Measured:
     """One graded number: its values and, parallel, the groups they belong to."""

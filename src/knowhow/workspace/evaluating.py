@@ -12,9 +12,10 @@ from knowhow.evaluate import early
 from knowhow.evaluate.compare import compare
 from knowhow.evaluate.evaluate import chosen, evaluate
 from knowhow.evaluate.judge import LEAST_YOUDEN, VERSION, Calibration, Judge, Labelled, calibrate
-from knowhow.evaluate.preview import Preview, preview
+from knowhow.evaluate.preview import Preview, preview, preview_labels
 from knowhow.evaluate.rows import ROW, RUN, RowsFile, row_key, row_of
 from knowhow.evaluate.single import Setup
+from knowhow.evaluate.summary import paid_usd
 from knowhow.ports import Record
 from knowhow.prices import price_of
 from knowhow.settings import Settings
@@ -66,6 +67,8 @@ class Evaluated:
     rows: Sequence[Row]
     rows_file: Path
     notes: tuple[str, ...] = ()
+    paid_usd: float = 0.0
+    """What this call was charged; less than the run, where an earlier one had begun it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +136,10 @@ class Evaluations:
             raise NotFound(f"there is no suite {name}{known}; `knowhow suite draft` proposes one")
         return import_suite(path).suite
 
-    def preview(self, plan: Plan) -> list[Preview]:
-        """Calls, tokens and price range of each recipe, without asking a model."""
+    def preview(self, plan: Plan, judge: str = "") -> list[Preview]:
+        """Calls, tokens and price range of each recipe, the judge's included, without asking a model."""
         return [
-            preview(plan.suite, recipe, self._setup(recipe), split=plan.split, draws=plan.draws)
+            preview(plan.suite, recipe, self._setup(recipe, judge), split=plan.split, draws=plan.draws)
             for recipe in plan.recipes
         ]
 
@@ -146,12 +149,11 @@ class Evaluations:
         """Puts every example to `recipe`, `workers` at once; closing it keeps what is done, a later call goes on.
 
         `judge` names a calibrated model that decides where only a reference or rubric says what is right.
-        Raises `BudgetExceeded` as soon as more than `max_cost` US dollars are spent (the judge's not counted).
+        Raises `BudgetExceeded` as soon as more than `max_cost` US dollars are spent, the judge's included.
         """
-        setup = self._setup(recipe)
         if judge:
             self.check_judge(judge)
-            setup = replace(setup, judge=Judge(self._parts.chat(judge), self._parts.records))
+        setup = self._setup(recipe, judge)
         spent = 0.0
         flow = evaluate(plan.suite, recipe, setup, split=plan.split, draws=plan.draws, workers=workers)
         while True:
@@ -162,18 +164,24 @@ class Evaluations:
                 break
             if isinstance(event, Progress):
                 yield event
-            elif not event.remembered:
-                spent += event.usage.cost_usd or 0.0
+            else:
+                spent += paid_usd(event)
                 if max_cost is not None and spent > max_cost:
                     flow.close()
                     raise BudgetExceeded(
                         f"${spent:.4f} are spent, more than --max-cost {max_cost:g}; what is done is kept: "
                         f"run it again with a higher --max-cost to go on"
                     )
-        return self._evaluated(plan.suite, run)
+        return replace(self._evaluated(plan.suite, run), paid_usd=spent)
 
     def compare(
-        self, plan: Plan, baseline: str | None = None, *, max_cost: float | None = None, workers: int = WORKERS
+        self,
+        plan: Plan,
+        baseline: str | None = None,
+        *,
+        max_cost: float | None = None,
+        workers: int = WORKERS,
+        judge: str = "",
     ) -> Generator[Progress, None, Compared]:
         """Evaluates every recipe of the plan and sets each against `baseline` (default: the first).
 
@@ -185,8 +193,8 @@ class Evaluations:
         left = max_cost
         runs = []
         for recipe in plan.recipes:
-            runs.append((yield from self.evaluate(plan, recipe, max_cost=left, workers=workers)))
-            left = None if left is None else left - (runs[-1].run.usage.cost_usd or 0.0)
+            runs.append((yield from self.evaluate(plan, recipe, max_cost=left, workers=workers, judge=judge)))
+            left = None if left is None else left - runs[-1].paid_usd
         rows = {one.run.recipe.name: one.rows for one in runs}
         return Compared(base, tuple(runs), tuple(compare(rows, base)))
 
@@ -207,9 +215,13 @@ class Evaluations:
 
     # judges
 
+    def preview_calibration(self, judge: str, labels: Sequence[Labelled]) -> Preview:
+        """Calls, tokens and price range of a calibration, without asking the judge."""
+        return preview_labels(self._judge(judge), judge, labels)
+
     def calibrate(self, judge: str, labels: Sequence[Labelled]) -> Calibration:
         """Measures a judge against people's labels and keeps the result, usable or not."""
-        found = calibrate(Judge(self._parts.chat(judge), self._parts.records), judge, labels)
+        found = calibrate(self._judge(judge), judge, labels)
         self._parts.records.put([Record(JUDGE, _judge_key(judge), found.to_json())])
         return found
 
@@ -233,6 +245,7 @@ class Evaluations:
         *,
         max_cost: float | None = None,
         workers: int = WORKERS,
+        judge: str = "",
     ) -> Generator[Progress, None, Compared]:
         """Compares two recipes in four stages and stops as soon as a difference in `check` is shown.
 
@@ -247,8 +260,8 @@ class Evaluations:
         for count in early.stages(groups):
             at.append(count)
             stage = replace(plan, suite=early.part(plan.suite, plan.split, groups[:count]))
-            found = yield from self.compare(stage, baseline, max_cost=left, workers=workers)
-            left = None if left is None else left - sum(one.run.usage.cost_usd or 0.0 for one in found.runs)
+            found = yield from self.compare(stage, baseline, max_cost=left, workers=workers, judge=judge)
+            left = None if left is None else left - sum(one.paid_usd for one in found.runs)
             rows = [one.rows for one in found.runs]
             seen = early.look(rows[0], rows[1], check, groups, at)
             if seen.stop:
@@ -281,7 +294,7 @@ class Evaluations:
 
     # the parts
 
-    def _setup(self, recipe: Recipe) -> Setup:
+    def _setup(self, recipe: Recipe, judge: str = "") -> Setup:
         parts = self._parts
         return Setup(
             parts.store,
@@ -291,7 +304,11 @@ class Evaluations:
             reranker=parts.reranker(recipe.reranker),
             verifier=parts.verifier(recipe.verifier),
             price=price_of(recipe.model, self._settings.prices),
+            judge=self._judge(judge) if judge else None,
         )
+
+    def _judge(self, name: str) -> Judge:
+        return Judge(self._parts.chat(name), self._parts.records, price_of(name, self._settings.prices))
 
     def _evaluated(self, suite: Suite, run: Run) -> Evaluated:
         self.rows_folder.mkdir(parents=True, exist_ok=True)
