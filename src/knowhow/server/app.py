@@ -14,12 +14,13 @@ from fastapi.telemetry import TelemetryConfig
 
 from knowhow.jobs import Jobs
 from knowhow.server import health, login
-from knowhow.server.api import jobs as jobs_api
+from knowhow.server.api import ask, jobs, search
 from knowhow.server.guard import Guard
 from knowhow.server.keys import Keys
 from knowhow.server.problems import MEDIA_TYPE, SCHEMA, add_handlers
 from knowhow.server.sessions import Sessions
 from knowhow.server.state import Options, Server
+from knowhow.server.v1 import chat, embeddings, models, stores
 from knowhow.workspace import Workspace
 
 THREADS = 64
@@ -32,18 +33,22 @@ SILENT: TelemetryConfig = {
     "auto_configure": False,
 }
 """FastAPI's own telemetry would hold addresses and messages; ours says what it sends (docs/serve.md)."""
-ROUTERS = (health.router, login.router, jobs_api.router)
+ROUTERS = (
+    *(health.router, login.router),
+    *(chat.router, models.router, embeddings.router, stores.router),
+    *(ask.router, search.router, jobs.router),
+)
 
 
-def create_app(workspace: Workspace, options: Options | None = None, jobs: Jobs | None = None) -> FastAPI:
-    """The application for `workspace`, which the caller opens and closes. `jobs` None runs them as `knowhow` does.
+def create_app(workspace: Workspace, options: Options | None = None) -> FastAPI:
+    """The application for `workspace`, which the caller opens and closes.
 
     Jobs are taken up when the application starts and laid down, to be gone on with later, when it ends.
     """
     options = options or Options()
     records = workspace.serving.records
     keys = Keys(records)
-    server = Server(workspace, options, keys, Sessions(records, keys), jobs or _jobs(workspace))
+    server = Server(workspace, options, keys, Sessions(records, keys), _jobs(workspace))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

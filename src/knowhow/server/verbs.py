@@ -38,7 +38,7 @@ class _Measured(_Verb):
     draws: Draws = 1
     limit: Limit = None
     max_cost: Cost = None
-    gates: Gates = []
+    gates: Gates = Field(default_factory=list)
 
 
 class Evaluate(_Measured):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from knowhow.errors import NotFound, UsageProblem
 from knowhow.ports import Floats, Records, Source
 from knowhow.settings import Loaded
 from knowhow.suites import import_suite
-from knowhow.types import Recipe, Suite
+from knowhow.types import Filter, MetaValue, Recipe, Suite
 from knowhow.workspace.evaluating import SUITES
 from knowhow.workspace.home import data_folder
 from knowhow.workspace.parts import Parts
@@ -48,6 +48,10 @@ class Serving:
     def sources(self) -> list[Source]:
         """Where documents come from."""
         return self._parts.store.sources()
+
+    def holds(self, where: Mapping[str, MetaValue], access: frozenset[str]) -> bool:
+        """Whether there is a document like that which the asker may see."""
+        return next(iter(self._parts.store.documents(Filter(access, where))), None) is not None
 
     def suite(self, name: str) -> Suite:
         """The suite `suites/NAME.jsonl`, never another file. Raises `NotFound`, `UsageProblem`."""
