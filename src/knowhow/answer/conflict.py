@@ -75,7 +75,7 @@ def conflicts(question: str, shown: Sequence[Shown], superseded: Sequence[tuple[
             a, b = shown[one.index].hit, shown[other.index].hit
             if (
                 a.uri == b.uri
-                or not _same_subject(shown[one.index], shown[other.index])
+                or not same_subject(_title(shown[one.index]), _title(shown[other.index]))
                 or not _alike(question, one, other)
             ):
                 continue
@@ -154,18 +154,21 @@ def _kind(value: Value) -> str:
     return "date" if isinstance(value, Date) else f"number {value.unit}"
 
 
-def _same_subject(a: Shown, b: Shown) -> bool:
-    """Whether the two documents may speak about the same thing, by their titles.
+def _title(passage: Shown) -> str:
+    return passage.hit.title or passage.hit.uri
+
+
+def same_subject(title: str, other: str) -> bool:
+    """Whether two documents may speak about the same thing, by their titles.
 
     They may where the titles are equal but for version words, or have nothing in common. Titles that differ in one
     name ("Model X manual", "Model Y manual") are about different things.
     """
-    one, other = _title_words(a), _title_words(b)
-    return one == other or not one & other
+    one, two = _title_words(title), _title_words(other)
+    return one == two or not one & two
 
 
-def _title_words(passage: Shown) -> frozenset[str]:
-    title = passage.hit.title or passage.hit.uri
+def _title_words(title: str) -> frozenset[str]:
     words = re.findall(r"[^\W_]+", title.casefold())
     return frozenset(term for word in words if not _VERSION_WORD.fullmatch(word) for term in query_terms(word))
 
