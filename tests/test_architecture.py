@@ -15,7 +15,7 @@ ORDER = (
 BACKENDS_MAY_SEE = {"types", "errors", "ports", "settings", "backends"}
 HEAVY = set(
     "torch transformers peft trl datasets sentence_transformers xllamacpp wordllama openai pypdfium2 docx pptx "
-    "openpyxl lxml bs4 odf striprtf psycopg ray rapidocr tokenizers".split()
+    "openpyxl lxml bs4 odf striprtf psycopg ray rapidocr tokenizers gguf".split()
 )
 HEAVY_HOMES = ("backends/", "ingest/readers/", "store/postgres")
 FILES = sorted(ROOT.rglob("*.py"))

@@ -20,7 +20,13 @@ from knowhow.types import (
     IndexSpec,
     Json,
     Message,
+    ParityReport,
     Passage,
+    Trained,
+    TrainEvent,
+    TrainPlan,
+    TrainPrice,
+    TrainRow,
 )
 
 Floats = NDArray[np.float32]
@@ -84,6 +90,28 @@ class Verifier(Protocol):
 
     def support(self, pairs: Sequence[tuple[str, str]]) -> Floats:
         """float32[len(pairs)]: probability that the claim (first) follows from the context (second)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLine:
+    """A line of text in a picture: `box` is (x0, y0, x1, y1) in pixels from the upper left corner.
+
+    `angle` is the direction it runs in, degrees clockwise: 0 to the right, 90 downwards, 180 upside down, 270 upwards.
+    """
+
+    text: str
+    box: tuple[float, float, float, float]
+    angle: int = 0
+
+
+class Ocr(Protocol):
+    """Reads the text of pictures."""
+
+    name: str
+
+    def lines(self, picture: NDArray[np.uint8]) -> list[OcrLine]:
+        """The lines of `picture` (uint8[h, w, 3], red green blue) in any order; none where it holds no text."""
         ...
 
 
@@ -384,3 +412,34 @@ class Records(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+# --- training --------------------------------------------------------------------------------------------
+
+
+class Trainer(Protocol):
+    """Makes an adapter of lessons. A training lives in a folder: killed at any instant, it goes on from there."""
+
+    name: str
+
+    def key(self, plan: TrainPlan, rows: Sequence[TrainRow], validation: Sequence[TrainRow]) -> str:
+        """A hash over everything that decides the weights."""
+        ...
+
+    def price(self, plan: TrainPlan, rows: Sequence[TrainRow], validation: Sequence[TrainRow]) -> TrainPrice:
+        """Time and memory, from a few timed steps. Raises `UsageProblem`, `ConfigProblem`."""
+        ...
+
+    def train(
+        self, plan: TrainPlan, rows: Sequence[TrainRow], validation: Sequence[TrainRow], folder: str
+    ) -> Generator[TrainEvent, None, Trained]:
+        """Trains in `folder`; closing the generator stops it and leaves a checkpoint, and a later call goes on."""
+        ...
+
+    def choose(self, plan: TrainPlan, folder: str, step: int) -> Trained:
+        """Makes an earlier checkpoint the result of a finished training."""
+        ...
+
+    def parity(self, base: str, adapter: str, rows: Sequence[TrainRow], positions: int = 300) -> ParityReport:
+        """Whether what serves the adapter says what the training stack says, on the replies of `rows`."""
+        ...

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import queue
-import re
 import threading
 import weakref
 from collections.abc import Callable, Generator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from knowhow.backends.control_tokens import broken_up
 from knowhow.backends.llama_engine import Engine, EngineSpec
 from knowhow.backends.options import ConnectOptions
 from knowhow.backends.replies import Said
@@ -93,8 +93,8 @@ def load_llama(model: str, options: ConnectOptions) -> LlamaChat:
         raise ConfigProblem("local models need llama.cpp, which is not installed; run: pip install 'knowhow-ai[local]'")
     path = starter_file() if model == STARTER else Path(model).expanduser()
     spec = EngineSpec(
-        model=_gguf(path),
-        adapters=tuple((name, _gguf(Path(file).expanduser())) for name, file in sorted(options.adapters.items())),
+        model=gguf_file(path),
+        adapters=tuple((name, gguf_file(Path(file).expanduser())) for name, file in sorted(options.adapters.items())),
         context_tokens=options.context_tokens or MOST_CONTEXT,
         threads=options.threads or _cores(),
         parallel=options.parallel,
@@ -120,7 +120,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _gguf(path: Path) -> tuple[str, int, int]:
+def gguf_file(path: Path) -> tuple[str, int, int]:
     """The file with its size and time of change, so that a replaced file is loaded anew."""
     try:
         with path.open("rb") as file:
@@ -162,25 +162,12 @@ def _body(request: ChatRequest, engine: Engine) -> Json:
     return body
 
 
-_CONTROL = re.compile(r"[<\[][^\s<>\[\]]{1,40}[>\]]")
-
-
 def _turns(messages: Sequence[Message], engine: Engine) -> list[dict[str, str]]:
     """Messages for the chat template, with any of the model's own control tokens in them broken up.
 
     llama.cpp reads `<|im_end|>` in a message as the end of the turn, so a document could open a turn of its own.
     """
-    turns = []
-    for message in messages:
-        text = message.content
-        if _CONTROL.search(text) and engine.has_control_tokens(text):
-            text = _CONTROL.sub(lambda match: _broken(match.group(), engine), text)
-        turns.append({"role": message.role, "content": text})
-    return turns
-
-
-def _broken(piece: str, engine: Engine) -> str:
-    return f"{piece[0]} {piece[1:]}" if engine.is_control_token(piece) else piece
+    return [{"role": message.role, "content": broken_up(message.content, engine)} for message in messages]
 
 
 def _chunks(engine: Engine, body: Json) -> Generator[Json, None, None]:

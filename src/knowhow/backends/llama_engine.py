@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 from knowhow.errors import ConfigProblem, ProviderKind, ProviderProblem
 from knowhow.types import Json
 
@@ -72,6 +75,25 @@ class Engine:
             "input_tokens"
         ]
         return found
+
+    def next_tokens(
+        self, prompt: Sequence[int], adapter: str, count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The `count` likeliest tokens after the token ids `prompt`, likeliest first, with their log probabilities."""
+        body: Json = {
+            "prompt": list(prompt),
+            "n_predict": 1,
+            "n_probs": count,
+            "temperature": 0.0,
+            "top_k": 0,
+            "min_p": 0.0,
+            # A token that ends the reply, or half a character, would be told without its alternatives. So one that
+            # is neither is forced; the probabilities are those before that.
+            "logit_bias": [[self._ask("POST", "/tokenize", {"content": "a"})["tokens"][0], 1e4]],
+            "lora": self.scales(adapter),
+        }
+        top = self._ask("POST", "/completion", body)["completion_probabilities"][0]["top_logprobs"]
+        return np.array([one["id"] for one in top]), np.array([one["logprob"] for one in top])
 
     def scales(self, adapter: str) -> list[dict[str, Any]]:
         """Which adapter is on for a request, as llama.cpp wants it; all are off for "".
