@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from answer_world import World, shop
@@ -20,7 +21,7 @@ from knowhow.evaluate.journal import Journal
 from knowhow.evaluate.rows import RowsFile, row_json, row_of, run_json
 from knowhow.evaluate.single import Asking, Setup
 from knowhow.evaluate.summary import Tally
-from knowhow.ports import Record
+from knowhow.ports import Floats, Record
 from knowhow.settings import Price
 from knowhow.suites.jsonl import write_lines
 from knowhow.suites.parse import parse_example
@@ -125,6 +126,37 @@ def test_an_ungrounded_sentence_fails_also_without_retrieval(world: World) -> No
     assert verdicts[Check.GROUNDED].outcome is FAIL
     assert "2018 is not in the range" in verdicts[Check.GROUNDED].reason
     assert verdicts[Check.RETRIEVAL].outcome is UNMEASURED
+
+
+class Sure:
+    """A verifier that finds everything borne out, or nothing."""
+
+    name = "sure"
+
+    def __init__(self, probability: float) -> None:
+        self.probability = probability
+        self.asked: list[tuple[str, str]] = []
+
+    def support(self, pairs: Sequence[tuple[str, str]]) -> Floats:
+        self.asked += pairs
+        return np.full(len(pairs), self.probability, dtype=np.float32)
+
+
+def test_a_verifier_decides_what_is_grounded_but_never_about_figures(world: World) -> None:
+    recipe = Recipe("closed-book", context=Context.NONE, cite=False)
+
+    def grounded(text: str, probability: float) -> Outcome:
+        verifier = Sure(probability)
+        ready = replace(setup(world, FakeChat(lambda request: text)), verifier=verifier)
+        asked = replace(CEO, question=f"{CEO.question} ({text})")
+        _, rows = finish(evaluate(Suite("s", (asked,)), replace(recipe, verifier=str(probability)), ready))
+        assert all(claim == text for claim, _ in verifier.asked)
+        assert verifier.asked
+        return rows[0].verdicts[Check.GROUNDED].outcome
+
+    assert grounded("Her tenure at the top of the company began years ago.", 0.9) is PASS
+    assert grounded("Her tenure at the top of the company began years ago.", 0.1) is FAIL
+    assert grounded("Ada Lindqvist has been chief executive since 2018.", 0.9) is FAIL
 
 
 def test_gold_is_shown_only_the_evidence(world: World) -> None:

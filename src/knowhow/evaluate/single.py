@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from knowhow.answer.answer import ask
 from knowhow.answer.trace import KIND, Trace
 from knowhow.answer.verify import check as verify
+from knowhow.answer.verify import probabilities
 from knowhow.errors import KnowhowError, ProviderKind, ProviderProblem
 from knowhow.evaluate.checks import check, unanswered
 from knowhow.evaluate.judge import Judge, needs_judge
@@ -175,7 +176,10 @@ def _range(row: Json) -> Range:
 
 
 def _support(setup: Setup, asking: Asking, answer: Answer) -> Callable[[str], tuple[Support, str]]:
-    """Looks a sentence up in the corpus, unless the answer's own citation already bears it out."""
+    """Looks a sentence up in the corpus, unless the answer's own citation already bears it out.
+
+    A recipe's verifier decides about the words here too, as it does about its citations.
+    """
     borne_out = {
         unmarked(answer.text[slice(*one.sentence)]) for one in answer.citations if one.supported is Support.YES
     }
@@ -185,9 +189,15 @@ def _support(setup: Setup, asking: Asking, answer: Answer) -> Callable[[str], tu
         if claim in borne_out:
             return Support.YES, ""
         found = search(setup.store, setup.embedder, claim, recipe, _filter(asking.example), overlay=asking.overlay)
-        findings = [verify(claim, hit.text, around=f"{hit.title} {hit.lead}") for hit in found.hits]
-        if not findings:
+        if not found.hits:
             return Support.NO, "nothing like it is in the documents"
+        around = [f"{hit.title} {hit.lead}" for hit in found.hits]
+        pairs = [(claim, f"{lead}\n{hit.text}") for lead, hit in zip(around, found.hits, strict=True)]
+        entailed = probabilities(setup.verifier, pairs)
+        findings = [
+            verify(claim, hit.text, around=lead, entailed=probability)
+            for hit, lead, probability in zip(found.hits, around, entailed, strict=True)
+        ]
         best = max(findings, key=lambda one: (one.support is Support.YES, one.score))
         return best.support, "; ".join(best.reasons)
 
