@@ -7,13 +7,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from knowhow.answer import prompt
+from knowhow.answer.trace import KIND as TRACE
+from knowhow.answer.trace import Trace
 from knowhow.diagnose.case import ANSWERED, Case, Lab
 from knowhow.diagnose.passages import Shows, fitting, shows
 from knowhow.diagnose.telling import told
 from knowhow.errors import UsageProblem
 from knowhow.evaluate.single import Asking, Setup, ask_one
 from knowhow.evaluate.statements import Mention, mention
-from knowhow.types import Check, Context, Form, Hit, Move, Outcome, Recipe, Response, Row, Sampling, Side, Trial
+from knowhow.types import (
+    EVERYTHING,
+    Check,
+    Context,
+    Form,
+    Hit,
+    Move,
+    Outcome,
+    Recipe,
+    Response,
+    Row,
+    Sampling,
+    Side,
+    Trial,
+)
 
 FRESH = 1000
 """The draw number of a case's first trial: above what evaluations use, so that no trial repeats a logged draw."""
@@ -161,7 +177,7 @@ def _response(case: Case, plan: _Plan, row: Row, side: Side) -> Response:
     if row.failure:
         return Response.UNMEASURED
     if plan.shows.swapped is not None and side is Side.KNOWLEDGE:
-        return _followed(plan.shows, row)
+        return _followed(plan, row)
     outcomes = [row.verdicts[check].outcome for check in _looked_at(case, plan.move, side)]
     if Outcome.FAIL in outcomes:
         return Response.FAIL
@@ -176,13 +192,16 @@ def _looked_at(case: Case, move: Move, side: Side) -> Sequence[Check]:
     return list(dict.fromkeys((*_KNOWN, *failed)))
 
 
-def _followed(found: Shows, row: Row) -> Response:
-    assert found.swapped is not None
-    if row.abstained:
-        return Response.FAIL
-    if mention(row.answer, found.swapped.false) is Mention.STATED:
+def _followed(plan: _Plan, row: Row) -> Response:
+    """What the model itself replied, also where no sentence of it was borne out and the answer became a decline."""
+    swapped = plan.shows.swapped
+    record = plan.setup.records.get(TRACE, row.trace_id, frozenset({EVERYTHING}))
+    said = Trace.from_json(record.body).raw if record else row.answer
+    if swapped is None:
+        return Response.UNMEASURED
+    if mention(said, swapped.false) is Mention.STATED:
         return Response.FOLLOWED
-    original = any(mention(row.answer, one) is Mention.STATED for one in found.swapped.alternatives)
+    original = any(mention(said, one) is Mention.STATED for one in swapped.alternatives)
     return Response.REMEMBERED if original else Response.FAIL
 
 
