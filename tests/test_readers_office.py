@@ -258,7 +258,7 @@ def test_mail_has_fields_body_and_attachments_under_their_names() -> None:
     assert body.count("45 days") == 1, "only one of the alternatives"
     place = span_of(extract, "Laptop new").place
     assert (place.part, place.heading) == ("Returns.docx", ("Returns", "Laptops"))
-    assert any("logo.png" in w and "unsupported-format" in w for w in extract.warnings)
+    assert any("logo.png" in w and "no-text-layer" in w for w in extract.warnings)
 
 
 def test_mails_in_mails_end_at_a_depth() -> None:

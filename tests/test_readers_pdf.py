@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers import read_bytes
-from knowhow.ingest.readers.pdf import boxes
-from knowhow.types import Extract, Span
+from knowhow.types import Document, Extract, Span
 
 Line = tuple[float, float, str]
 WIDTH, HEIGHT = 612, 792
@@ -203,14 +200,15 @@ def test_pages_without_text_have_their_reason() -> None:
     assert "ocr" in caught.value.detail
 
 
-def test_boxes_of_a_quote(tmp_path: Path) -> None:
-    path = tmp_path / "a.pdf"
-    path.write_bytes(pdf([column(72, 700, LEFT)]))
-    found = boxes(path, 1, "within forty-five days, and what happens")
+def test_a_range_of_the_text_has_its_boxes_on_the_page() -> None:
+    extract = read_bytes("a.pdf", pdf([column(72, 700, LEFT), column(72, 700, RIGHT)]))
+    document = Document("a.pdf", extract.text, spans=extract.spans)
+    start = extract.text.index("within forty-five days, and what happens")
+    found = document.boxes(start, start + len("within forty-five days, and what happens"))
     assert len(found) == 3, "one box a line"
-    x0, y0, x1, y1 = found[0]
-    assert 100 < x0 < x1 < 300
-    assert y0 < HEIGHT - 688 < y1
-    assert found[1][0] == pytest.approx(72, abs=2)
-    assert boxes(path, 1, "words that are not there") == []
-    assert boxes(path, 9, "within") == []
+    assert 100 < found[0].x0 < found[0].x1 < 300
+    assert found[0].y0 < HEIGHT - 688 < found[0].y1
+    assert found[1].x0 == pytest.approx(72, abs=2)
+    assert {box.page for box in found} == {1}
+    assert [box.page for box in document.boxes(start, extract.text.index("Another") + 9)][-1] == 2
+    assert document.boxes(0, 0) == ()

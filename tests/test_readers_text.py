@@ -314,8 +314,8 @@ def test_content_beats_the_name() -> None:
     [
         ("a.txt", b"", ReadProblem.EMPTY),
         ("a.txt", b" \n\x00\xe2\x80\x8b ", ReadProblem.EMPTY),
-        ("a.png", b"\x89PNG\r\n\x1a\n....", ReadProblem.UNSUPPORTED),
-        ("a.txt", b"\xff\xd8\xff\xe0....", ReadProblem.UNSUPPORTED),
+        ("a.png", b"\x89PNG\r\n\x1a\n....", ReadProblem.NO_TEXT),
+        ("a.txt", b"\xff\xd8\xff\xe0....", ReadProblem.NO_TEXT),
         ("a.bin", bytes(range(256)) * 4, ReadProblem.UNSUPPORTED),
         ("a.pdf", b"just words", ReadProblem.DAMAGED),
         ("a.docx", b"PK\x03\x04 cut off", ReadProblem.DAMAGED),

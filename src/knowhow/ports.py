@@ -20,6 +20,7 @@ from knowhow.types import (
     IndexSpec,
     Json,
     Message,
+    OcrLine,
     ParityReport,
     Passage,
     Trained,
@@ -91,18 +92,6 @@ class Verifier(Protocol):
     def support(self, pairs: Sequence[tuple[str, str]]) -> Floats:
         """float32[len(pairs)]: probability that the claim (first) follows from the context (second)."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class OcrLine:
-    """A line of text in a picture: `box` is (x0, y0, x1, y1) in pixels from the upper left corner.
-
-    `angle` is the direction it runs in, degrees clockwise: 0 to the right, 90 downwards, 180 upside down, 270 upwards.
-    """
-
-    text: str
-    box: tuple[float, float, float, float]
-    angle: int = 0
 
 
 class Ocr(Protocol):

@@ -11,11 +11,16 @@ import resource
 import struct
 import sys
 from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from knowhow.errors import ReadProblem, UnreadableFile
-from knowhow.ingest.readers import read
-from knowhow.ingest.sandbox import READY, Limits, answer_of
-from knowhow.types import Extract
+from knowhow.ingest.readers import read, scans
+from knowhow.ingest.sandbox import BEAT, Limits, answer_of
+from knowhow.ports import Ocr
+from knowhow.types import Extract, OcrLine
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _REFUSED = tuple(
@@ -32,17 +37,47 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a library that prints must not garble the answers
     confine(limits)
-    answers.write(READY)
+    paced = _Paced(limits, answers)
+    if limits.scans and scans.installed():
+        scans.use(paced)
+    answers.write(BEAT)
     answers.flush()
     done = 0
     while len(head := requests.read(4)) == 4:
         path = Path(os.fsdecode(requests.read(struct.unpack("<I", head)[0])))
-        outcome = _read(path, limits)
+        outcome = _read(path, limits, paced)
         done += 1
         spent = isinstance(outcome, UnreadableFile) and outcome.reason == ReadProblem.OUT_OF_MEMORY
         data = answer_of(outcome, retire=spent or done >= limits.files or _resident() > limits.resident)
         answers.write(data)
         answers.flush()
+
+
+class _Paced:
+    """The `Ocr` of this process, loaded at its first picture; each page gives the file more time, up to a number."""
+
+    def __init__(self, limits: Limits, answers: IO[bytes]) -> None:
+        self.name = "rapidocr"
+        self.pages = 0
+        self._limits = limits
+        self._answers = answers
+        self._ocr: Ocr | None = None
+
+    def lines(self, picture: NDArray[np.uint8]) -> list[OcrLine]:
+        """The lines of the picture; none of the pictures beyond the limit."""
+        self.pages += 1
+        if self.pages > self._limits.scans:
+            return []
+        if self._ocr is None:
+            from knowhow.ingest.readers.ocr_rapid import RapidOcr
+
+            self._ocr = RapidOcr()
+        found = self._ocr.lines(picture)
+        soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (soft + int(self._limits.scan_seconds), hard))
+        self._answers.write(BEAT)
+        self._answers.flush()
+        return found
 
 
 def confine(limits: Limits) -> None:
@@ -67,7 +102,8 @@ def _refuse(event: str, args: tuple[object, ...]) -> None:
         raise PermissionError("a reader may not write files")
 
 
-def _read(path: Path, limits: Limits) -> Extract | UnreadableFile:
+def _read(path: Path, limits: Limits, paced: _Paced) -> Extract | UnreadableFile:
+    paced.pages = 0
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime + limits.seconds) + 2
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))

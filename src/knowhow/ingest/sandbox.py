@@ -44,6 +44,10 @@ class Limits:
     """Files after which a worker is replaced."""
     resident: int = 600_000_000
     """Bytes a worker may hold after a file before it is replaced."""
+    scans: int = 1_000
+    """Scanned pages and pictures of one file that are read where the `ocr` extra is installed; 0 = none."""
+    scan_seconds: float = 20.0
+    """Time a file gets on top for each scanned page read."""
 
 
 class Sandbox:
@@ -56,7 +60,7 @@ class Sandbox:
 
     def __init__(self, workers: int = 1, limits: Limits | None = None) -> None:
         self._count = max(1, workers)
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._workers: list[_Worker] = []
 
     def resize(self, workers: int) -> None:
@@ -119,7 +123,7 @@ class Sandbox:
             if path is None:
                 return
             if worker is None:
-                worker = _Worker(self._limits)
+                worker = _Worker(self.limits)
                 self._workers.append(worker)
             job = _Job(path)
             waiting.append(job)
@@ -138,7 +142,7 @@ class Sandbox:
                 self._workers.remove(worker)
         for worker in busy:
             if worker.job is not None and time.monotonic() > worker.deadline:
-                worker.settle(_timed_out(self._limits))
+                worker.settle(_timed_out(self.limits))
                 worker.end()
                 self._workers.remove(worker)
 
@@ -147,14 +151,20 @@ _idle: list[Sandbox] = []
 _lock = threading.Lock()
 
 
-def read_all(paths: Iterable[Path], *, workers: int | None = None) -> Generator[tuple[Path, Outcome], None, None]:
+def read_all(
+    paths: Iterable[Path], *, workers: int | None = None, ocr: bool = True
+) -> Generator[tuple[Path, Outcome], None, None]:
     """`Sandbox.read` with workers that are kept for the next call, so that one changed file costs no new process.
 
-    `workers` None takes one per processor, at most four. Safe from several threads: each has workers of its own.
+    `workers` None takes one per processor, at most four. Without `ocr` scans are left unread.
+    Safe from several threads: each has workers of its own.
     """
     count = workers or min(4, os.cpu_count() or 1)
+    limits = Limits() if ocr else Limits(scans=0)
     with _lock:
-        sandbox = _idle.pop() if _idle else Sandbox()
+        sandbox = next((idle for idle in _idle if idle.limits == limits), None) or Sandbox(limits=limits)
+        if sandbox in _idle:
+            _idle.remove(sandbox)
     sandbox.resize(count)
     try:
         yield from sandbox.read(paths)
@@ -177,6 +187,8 @@ os.register_at_fork(after_in_child=_idle.clear)
 class _Job:
     path: Path
     outcome: Outcome | None = None
+    scans: int = 0
+    """Scanned pages that its worker has told of."""
 
 
 class _Worker:
@@ -232,14 +244,10 @@ class _Worker:
             self.settle(self._autopsy())
             return False
         self._buffer += chunk
-        if len(self._buffer) < _HEAD.size:
-            return True
-        size = _HEAD.unpack_from(self._buffer)[0]
-        if size == 0:
+        while len(self._buffer) >= _HEAD.size and not (size := _HEAD.unpack_from(self._buffer)[0]):
             del self._buffer[: _HEAD.size]
-            self._ready, self.deadline = True, time.monotonic() + self.limits.seconds
-            return True
-        if len(self._buffer) < _HEAD.size + size:
+            self._heard()
+        if len(self._buffer) < _HEAD.size or len(self._buffer) < _HEAD.size + size:
             return True
         answer: Json = json.loads(self._buffer[_HEAD.size : _HEAD.size + size])
         self._buffer.clear()
@@ -247,6 +255,14 @@ class _Worker:
         if answer["retire"]:
             self.end()
         return not answer["retire"]
+
+    def _heard(self) -> None:
+        """The worker can take its first file; after that, that it has read a scanned page, which gives it time."""
+        if not self._ready:
+            self._ready, self.deadline = True, time.monotonic() + self.limits.seconds
+        elif self.job is not None and self.job.scans < self.limits.scans:
+            self.job.scans += 1
+            self.deadline += self.limits.scan_seconds
 
     def settle(self, outcome: Outcome) -> None:
         """Records what became of the file at hand."""
@@ -293,16 +309,22 @@ def _outcome(answer: Json) -> Outcome:
     if "reason" in answer:
         return UnreadableFile(ReadProblem(answer["reason"]), str(answer["detail"]))
     spans = tuple(
-        Span(start, end, Place(**{**place, "heading": tuple(place.get("heading", ()))}), kind, header)
-        for start, end, place, kind, header in answer["spans"]
+        Span(start, end, Place(**{**place, "heading": tuple(place.get("heading", ()))}), kind, header, layout)
+        for start, end, place, kind, header, layout in answer["spans"]
     )
     return Extract(
-        answer["text"], answer["media_type"], answer["title"], spans, answer["metadata"], tuple(answer["warnings"])
+        answer["text"],
+        answer["media_type"],
+        answer["title"],
+        spans,
+        answer["metadata"],
+        tuple(answer["warnings"]),
+        int(answer["unread_scans"]),
     )
 
 
-READY = _HEAD.pack(0)
-"""What a worker sends when it can take its first file."""
+BEAT = _HEAD.pack(0)
+"""What a worker sends when it can take its first file, and after each scanned page."""
 
 
 def answer_of(outcome: Outcome | KnowhowError, *, retire: bool) -> bytes:
@@ -310,12 +332,13 @@ def answer_of(outcome: Outcome | KnowhowError, *, retire: bool) -> bytes:
     if isinstance(outcome, Extract):
         blank = asdict(Place())
         spans = [
-            (s.start, s.end, {k: v for k, v in asdict(s.place).items() if v != blank[k]}, s.kind, s.header)
+            (s.start, s.end, {k: v for k, v in asdict(s.place).items() if v != blank[k]}, s.kind, s.header, s.layout)
             for s in outcome.spans
         ]
         body: Json = {
             "text": outcome.text, "media_type": outcome.media_type, "title": outcome.title, "spans": spans,
             "metadata": dict(outcome.metadata), "warnings": list(outcome.warnings),
+            "unread_scans": outcome.unread_scans,
         }  # fmt: skip
     else:
         problem = cast("UnreadableFile", outcome)

@@ -55,14 +55,19 @@ class Slices:
 
 def pack_spans(spans: Sequence[Span]) -> bytes:
     """Spans as compressed JSON."""
-    rows = [[span.start, span.end, _place(span.place), span.kind, span.header] for span in spans]
+    rows = [_row(span) for span in spans]
     return zlib.compress(json.dumps(rows, ensure_ascii=True, separators=(",", ":")).encode(), _LEVEL)
 
 
 def unpack_spans(data: bytes) -> tuple[Span, ...]:
     """The inverse of `pack_spans`."""
     rows = json.loads(zlib.decompress(data))
-    return tuple(Span(start, end, _unplace(place), kind, header) for start, end, place, kind, header in rows)
+    return tuple(Span(start, end, _unplace(place), *more) for start, end, place, *more in rows)
+
+
+def _row(span: Span) -> list[object]:
+    row = [span.start, span.end, _place(span.place), span.kind, span.header]
+    return [*row, span.layout] if span.layout else row
 
 
 def place_text(place: Place) -> str:

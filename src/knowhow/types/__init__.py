@@ -43,7 +43,7 @@ from knowhow.types.documents import (
 )
 from knowhow.types.events import Failure, IngestReport, Progress
 from knowhow.types.history import Action, AuditEntry, Ended, Erased
-from knowhow.types.layout import Box, PrintedLine, pack_lines, unpack_lines
+from knowhow.types.layout import Box, OcrLine, PrintedLine, pack_lines, unpack_lines
 from knowhow.types.lessons import (
     Adapter,
     AdapterReport,
@@ -153,6 +153,7 @@ __all__ = [
     "MetaValue",
     "Method",
     "Move",
+    "OcrLine",
     "Origin",
     "Outcome",
     "Pair",

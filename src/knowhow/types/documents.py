@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from knowhow.types.core import MetaValue, fingerprint
+from knowhow.types.layout import Box, boxes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Span:
     kind: Literal["text", "table", "code", "heading"] = "text"
     header: str = ""
     """For a table stretch: the header row as text, so that a passage cut from the middle keeps it."""
+    layout: str = ""
+    """Where its words stand on their page (`knowhow.types.layout`); empty where the format has no pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Extract:
     metadata: Mapping[str, MetaValue] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     """What was left out or repaired, in words, e.g. "3 of 12 pages have no text layer"."""
+    unread_scans: int = 0
+    """Pages and pictures that only an `Ocr` could have read, where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,18 @@ class Document:
         if span.place.line is not None and span.kind == "code":
             return replace(span.place, line=span.place.line + self.text.count("\n", span.start, offset))
         return span.place
+
+    def boxes(self, start: int, end: int) -> tuple[Box, ...]:
+        """Where `text[start:end]` stands on its pages: a box a line, whole words; empty for formats without pages."""
+        found: list[Box] = []
+        first = max(0, bisect_right(self.spans, start, key=lambda span: span.start) - 1)
+        for span in self.spans[first:]:
+            if span.start >= end:
+                break
+            if span.layout and span.place.page is not None:
+                stretch = self.text[span.start : span.end]
+                found += boxes_of(stretch, span.layout, span.place.page, start - span.start, end - span.start)
+        return tuple(found)
 
 
 class DocumentState(StrEnum):

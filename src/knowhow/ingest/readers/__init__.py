@@ -10,7 +10,7 @@ from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.readers.sniff import Format, sniff
 from knowhow.types import Extract
 
-READER_REVISION = 1
+READER_REVISION = 2
 """Raised when the same bytes would be read differently, so that unchanged files are read again."""
 MAX_BYTES = 512_000_000
 MAX_DEPTH = 4
@@ -35,6 +35,7 @@ _READERS = {
     Format.OPEN_DOCUMENT: "open_document",
     Format.RTF: "rtf",
     Format.CODE: "code",
+    Format.PICTURE: "picture",
 }
 """Format → module of this folder with `read(name, data, depth) -> Extract`, imported when first needed."""
 

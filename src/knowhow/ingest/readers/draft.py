@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from knowhow.errors import ReadProblem, UnreadableFile
-from knowhow.types import Extract, MetaValue, Place, Span
+from knowhow.types import Extract, MetaValue, Place, PrintedLine, Span, pack_lines, unpack_lines
 
 Kind = Literal["text", "table", "code", "heading"]
 
@@ -54,6 +54,11 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
+def heading_line(text: str) -> str:
+    """A heading as it stands in a path: clean, on one line, not too long."""
+    return squeeze(clean(text)[0])[:MAX_HEADING]
+
+
 def raised(before: str, text: str) -> str:
     """The mark `^` where raised `text` would else run into what stands before it: 10^6, but 1st and TM as they are."""
     joins = before[-1:].isalnum() or before[-1:] == ")"
@@ -71,10 +76,14 @@ class Draft:
         self.title = ""
         self.pictures = False
         """Whether the file holds pictures, which explains why it has no text."""
+        self.unread_scans = 0
+        """Pages and pictures that only an `Ocr` could have read."""
         self.metadata: dict[str, MetaValue] = {}
         self.headings: list[tuple[int, str]] = []
         self._parts: list[str] = []
         self._spans: list[Span] = []
+        self._lines: list[list[PrintedLine]] = []
+        """Where the words of each span stand; parallel to `_spans`."""
         self._length = 0
         self._gap = ""
         self._warnings: dict[str, None] = {}
@@ -86,8 +95,16 @@ class Draft:
         self._invisible += invisible
         return text
 
-    def add(self, text: str, kind: Kind = "text", *, header: str = "", gap: str = "\n\n") -> None:
-        """Appends a block at the current place; `gap` separates it from a following block."""
+    def add(
+        self,
+        text: str,
+        kind: Kind = "text",
+        *,
+        header: str = "",
+        gap: str = "\n\n",
+        lines: Sequence[PrintedLine] = (),
+    ) -> None:
+        """Appends a block at the current place; `gap` separates it from what follows; `lines` count clean text."""
         text = self.clean(text)
         if not text or (text.isspace() and not self._parts):
             return
@@ -106,12 +123,17 @@ class Draft:
             self._spans[-1] = replace(last, end=self._length)
         else:
             self._spans.append(Span(start, self._length, place, kind, header))
+            self._lines.append([])
+        offset = start - self._spans[-1].start
+        self._lines[-1] += [replace(line, start=line.start + offset) for line in lines]
 
-    def heading(self, level: int, title: str, text: str | None = None, *, gap: str = "\n\n") -> None:
+    def heading(
+        self, level: int, title: str, text: str | None = None, *, gap: str = "\n\n", lines: Sequence[PrintedLine] = ()
+    ) -> None:
         """Opens a section: `title` joins the heading path, `text` (default: the title) becomes its own block."""
-        title = squeeze(clean(title)[0])[:MAX_HEADING]
+        title = heading_line(title)
         self.enter(level, title)
-        self.add(title if text is None else text, "heading" if title else "text", gap=gap)
+        self.add(title if text is None else text, "heading" if title else "text", gap=gap, lines=lines)
 
     def enter(self, level: int, title: str) -> None:
         """Opens a section without a block of its own."""
@@ -141,7 +163,9 @@ class Draft:
         for span in extract.spans:
             inner = f"{part}/{span.place.part}" if span.place.part else part
             self.place, self.headings = replace(span.place, part=inner), list(enumerate(span.place.heading))
-            self.add(extract.text[span.start : span.end].rstrip("\n"), span.kind, header=span.header)
+            text = extract.text[span.start : span.end].rstrip("\n")
+            self.add(text, span.kind, header=span.header, lines=unpack_lines(span.layout))
+        self.unread_scans += extract.unread_scans
         for warning in extract.warnings:
             self.warn(f"{part}: {warning}")
 
@@ -158,8 +182,13 @@ class Draft:
         if self._invisible:
             self.warn(f"{self._invisible} invisible characters removed")
         first = next((s.place.heading[-1] for s in self._spans if s.kind == "heading" and s.place.heading), "")
-        title = squeeze(clean(self.title)[0])[:MAX_HEADING] or first or name
-        return Extract(text, media_type, title, tuple(self._spans), self.metadata, tuple(self._warnings))
+        title = heading_line(self.title) or first or name
+        laid = tuple(
+            replace(span, layout=pack_lines(lines)) if lines else span
+            for span, lines in zip(self._spans, self._lines, strict=True)
+        )
+        warnings = tuple(self._warnings)
+        return Extract(text, media_type, title, laid, self.metadata, warnings, self.unread_scans)
 
 
 def row_line(cells: Sequence[str]) -> str:

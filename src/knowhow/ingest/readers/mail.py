@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
 
 from knowhow.errors import ReadProblem, UnreadableFile
-from knowhow.ingest.readers import read_bytes
+from knowhow.ingest.readers import read_bytes, scans
 from knowhow.ingest.readers.decode import decode
 from knowhow.ingest.readers.draft import Draft, squeeze
 from knowhow.ingest.readers.html import add_html, parse_html
@@ -63,6 +63,7 @@ def add_attachments(draft: Draft, files: Iterator[tuple[str, bytes]]) -> None:
             extract = read_bytes(name, data, depth=draft.depth + 1)
         except UnreadableFile as problem:
             draft.warn(f"attachment {part}: {problem}")
+            draft.unread_scans += problem.reason is ReadProblem.NO_TEXT and scans.reader() is None
         else:
             draft.copy(extract, part)
 

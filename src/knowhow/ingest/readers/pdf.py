@@ -1,42 +1,44 @@
-"""PDF: text in reading order with its page, printed page number and heading; boxes of a quote on its page."""
+"""PDF: text in reading order with its page, printed page number and heading, each word with its place."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from knowhow.errors import ReadProblem, UnreadableFile
-from knowhow.ingest.readers.draft import Draft, row_line, squeeze
+from knowhow.ingest.readers import scans
+from knowhow.ingest.readers.draft import Draft, squeeze
 from knowhow.ingest.readers.pdf_chars import (
-    SOFT_HYPHEN,
-    Box,
     Fragment,
     PageText,
     glyph_shift,
     has_images,
+    image_share,
     page_text,
-    untwist,
 )
 from knowhow.ingest.readers.pdf_furniture import find_furniture
 from knowhow.ingest.readers.pdf_headings import Headings
 from knowhow.ingest.readers.pdf_hidden import drop_hidden
-from knowhow.ingest.readers.pdf_layout import Block, blocks
+from knowhow.ingest.readers.pdf_layout import blocks
+from knowhow.ingest.readers.pdf_prose import WORD, add_block, vocabulary
 from knowhow.types import Extract
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument
+    from pypdfium2 import PdfDocument, PdfPage
 
 _MAX_PAGES = 20_000
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)(\d\d)?)?")
-_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_UNSPACED = re.compile("[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
-"""Chinese and Japanese, whose lines join without a blank."""
-_OCR = "it is a scan; pip install 'knowhow-ai[ocr]' reads those"
 _GARBLED = 0.3
 """Share of characters without a meaning from which a text layer is no use."""
+_STAMP = 100
+"""Characters up to which text on a picture of a page is a stamp or a page number."""
+_FINEST = 300 / 72
+"""Pixels a point; small pages are not drawn larger."""
 
 
 def read(name: str, data: bytes, depth: int) -> Extract:
@@ -52,57 +54,19 @@ def read(name: str, data: bytes, depth: int) -> Extract:
         for index, page in enumerate(pages):
             page.fragments = [f for f in page.fragments if id(f) not in furniture.dropped[index]]
         headings = Headings(pdf, pages)
-        words = _vocabulary(pages)
+        words = vocabulary(pages)
         for index, page in enumerate(pages):
             label = pdf.get_page_label(index) or furniture.labels.get(index, "")
             label = "" if label == str(index + 1) else label
             draft.place = replace(draft.place, page=index + 1, page_label=label)
             headings.turn_page(draft, index, page)
             for block in blocks(page.fragments):
-                _add(draft, block, headings, words)
+                add_block(draft, block, page, headings, words)
             draft.add("\n".join(page.sideways))
             page.fragments = []
     finally:
         pdf.close()
     return draft.extract("application/pdf", PurePosixPath(name).stem)
-
-
-def boxes(path: Path, page: int, quote: str) -> list[Box]:
-    """Where `quote` stands on `page` (counted from 1): one box a line, in points from the upper left corner.
-
-    Blanks, hyphens and cell bars are not compared. Empty when the page does not hold the quote.
-    """
-    pdf = _open(path.read_bytes())
-    try:
-        if not 1 <= page <= len(pdf):
-            return []
-        found = page_text(pdf[page - 1], shift=glyph_shift(pdf), boxes=True)
-        ordered = [f for block in blocks(found.fragments) for line in block.lines for f in line]
-    finally:
-        pdf.close()
-    chars = [(c, box) for f in ordered for c, box in zip(f.text, f.boxes, strict=False) if _counts(c)]
-    wanted = "".join(c for c in quote if _counts(c))
-    at = "".join(c for c, _ in chars).find(wanted) if wanted else -1
-    lines = _by_line([box for _, box in chars[at : at + len(wanted)]]) if at >= 0 else []
-    return [untwist(box, found) for box in lines]
-
-
-def _counts(char: str) -> bool:
-    return not char.isspace() and char not in "-|\u00ad" + SOFT_HYPHEN
-
-
-def _by_line(found: list[Box]) -> list[Box]:
-    """Character boxes united while they stay on one line."""
-    lines: list[Box] = []
-    for box in found:
-        if lines:
-            x0, y0, x1, y1 = lines[-1]
-            height = max(y1 - y0, box[3] - box[1])
-            if min(y1, box[3]) - max(y0, box[1]) > 0.5 * min(y1 - y0, box[3] - box[1]) and box[0] - x1 < 3 * height:
-                lines[-1] = (min(x0, box[0]), min(y0, box[1]), max(x1, box[2]), max(y1, box[3]))
-                continue
-        lines.append(box)
-    return lines
 
 
 def _open(data: bytes) -> PdfDocument:
@@ -131,7 +95,7 @@ def _metadata(draft: Draft, pdf: PdfDocument) -> None:
     # Programs put the file they came from there: "Microsoft Word - policy_v3.doc".
     if not re.search(
         r"^Microsoft |\.(docx?|indd|tex|dvi|qxd|pptx?|xlsx?|pdf|rtf)$|^untitled", title, re.I
-    ) and _WORD.search(title):
+    ) and WORD.search(title):
         draft.title = title
     draft.meta("pages", len(pdf))
 
@@ -144,103 +108,101 @@ def _date(value: str) -> str:
     return f"{date}T{match[4]}:{match[5]}:{match[6] or '00'}" if match[4] else date
 
 
+@dataclass(slots=True)
+class _Pages:
+    """All pages of a file, and what was met on the way."""
+
+    found: list[PageText] = field(default_factory=list)
+    hidden: list[list[Fragment]] = field(default_factory=list)
+    scans: int = 0
+    """Pages that are pictures alone and were not read."""
+    recognised: int = 0
+    """Pages that were read as pictures."""
+    broken: int = 0
+
+
 def _pages(draft: Draft, pdf: PdfDocument) -> list[PageText]:
     """Text of all pages. Raises when none has any; warns of those that have none."""
-    import pypdfium2
-
     if len(pdf) > _MAX_PAGES:
         raise UnreadableFile(ReadProblem.TOO_LARGE, f"{len(pdf):,} pages, over {_MAX_PAGES:,}; split the file")
     shift = glyph_shift(pdf)
-    pages: list[PageText] = []
-    hidden: list[list[Fragment]] = []
-    broken = scans = 0
+    pages = _Pages()
     for index in range(len(pdf)):
-        try:
-            page = pdf[index]
-            found = page_text(page, shift=shift)
-            scans += not found.characters and has_images(page)
-            hidden.append(drop_hidden(page, found))
-            page.close()
-        except pypdfium2.PdfiumError:
-            found = PageText(0, 0, [])
-            hidden.append([])
-            broken += 1
-        pages.append(found)
-    characters, unmapped = sum(p.characters for p in pages), sum(p.unmapped for p in pages)
-    if broken == len(pages):
+        _read_page(pdf, index, shift, pages)
+    _refuse(pages)
+    _tell(draft, pages, shift)
+    return pages.found
+
+
+def _read_page(pdf: PdfDocument, index: int, shift: int, pages: _Pages) -> None:
+    """The text layer of a page, without what is not seen; where there is none that is any use, the page's picture."""
+    import pypdfium2
+
+    try:
+        page = pdf[index]
+        found = page_text(page, shift=shift)
+        hidden = drop_hidden(page, found)
+        if _is_scan(page, found):
+            read = scans.page_of(_picture(page), found.width, found.height)
+            pages.recognised += bool(read.characters)
+            pages.scans += not found.characters and not read.characters
+            if read.characters > found.characters - found.unmapped:
+                found, hidden = read, []
+        page.close()
+    except pypdfium2.PdfiumError:
+        found, hidden = PageText(0, 0, []), []
+        pages.broken += 1
+    pages.found.append(found)
+    pages.hidden.append(hidden)
+
+
+def _is_scan(page: PdfPage, found: PageText) -> bool:
+    """Whether the page says more as a picture: no text, a stamp on a picture of the page, or fonts without letters."""
+    if found.unmapped > _GARBLED * found.characters:
+        return True
+    if found.characters >= _STAMP:
+        return False
+    return has_images(page) if not found.characters else image_share(page) > 0.5
+
+
+def _picture(page: PdfPage) -> NDArray[np.uint8]:
+    scale = min(scans.LONGEST / max(*page.get_size(), 1.0), _FINEST)
+    drawn = page.render(scale=scale, rev_byteorder=True, may_draw_forms=False).to_numpy()
+    return np.asarray(drawn[:, :, :3], np.uint8)
+
+
+def _refuse(pages: _Pages) -> None:
+    characters, unmapped = sum(p.characters for p in pages.found), sum(p.unmapped for p in pages.found)
+    if pages.broken == len(pages.found):
         raise UnreadableFile(ReadProblem.DAMAGED, "none of the pages can be loaded")
     if not characters:
-        raise UnreadableFile(ReadProblem.NO_TEXT, f"{len(pages)} pages without a text layer: {_OCR}")
+        why = "no letters in their pictures" if scans.reader() else f"it is a scan; {scans.HOW} reads those"
+        raise UnreadableFile(ReadProblem.NO_TEXT, f"{len(pages.found)} pages without a text layer: {why}")
     if unmapped > _GARBLED * characters:
-        raise UnreadableFile(ReadProblem.NO_TEXT, f"the fonts do not say which letters they draw: {_OCR}")
+        what = f"the fonts do not say which letters they draw; {scans.HOW} reads the pages as pictures"
+        raise UnreadableFile(ReadProblem.NO_TEXT, what)
+
+
+def _tell(draft: Draft, pages: _Pages, shift: int) -> None:
+    """The warnings; brings back text that is not seen where there is nothing else."""
+    total = len(pages.found)
+    draft.unread_scans += pages.scans if scans.reader() is None else 0
     if shift:
         draft.warn("a font without letters was read by its usual order; check what matters against the page")
-    if scans:
-        draft.warn(f"{scans} of {len(pages)} pages have no text layer: pip install 'knowhow-ai[ocr]' reads those")
-    if broken:
-        draft.warn(f"{broken} of {len(pages)} pages cannot be loaded")
-    unseen = sum(p.tiny for p in pages) + sum(len(f.text) for fragments in hidden for f in fragments)
-    if not any(p.fragments for p in pages):
+    if pages.recognised:
+        draft.warn(f"{pages.recognised} of {total} pages were read as pictures; check what matters against the page")
+    if pages.scans:
+        how = "no letters in their pictures" if scans.reader() else f"{scans.HOW} reads those"
+        draft.warn(f"{pages.scans} of {total} pages have no text layer: {how}")
+    if pages.broken:
+        draft.warn(f"{pages.broken} of {total} pages cannot be loaded")
+    layers = sum(page.layer for page in pages.found)
+    if layers:
+        draft.warn(f"{layers} of {total} pages are pictures with a text layer, which nobody sees and may say otherwise")
+    unseen = sum(p.tiny for p in pages.found) + sum(len(f.text) for fragments in pages.hidden for f in fragments)
+    if not any(p.fragments for p in pages.found):
         # Nothing but text off the page, as converters of pictures leave it: better than no document.
-        for page_found, fragments in zip(pages, hidden, strict=True):
-            page_found.fragments = fragments
+        for page, fragments in zip(pages.found, pages.hidden, strict=True):
+            page.fragments = fragments
     elif unseen:
         draft.warn(f"{unseen} characters that cannot be seen on the page left out")
-    return pages
-
-
-def _vocabulary(pages: list[PageText]) -> Counter[str]:
-    return Counter(word.lower() for page in pages for f in page.fragments for word in _WORD.findall(f.text))
-
-
-def _add(draft: Draft, block: Block, headings: Headings, words: Counter[str]) -> None:
-    if block.table:
-        lines = [row_line(row) for row in block.rows]
-        draft.add("\n".join(lines), "table", header=" / ".join(lines[i] for i in block.header))
-        return
-    if block.code:
-        draft.add(_code(block), "code")
-        return
-    text = _prose(block, words)
-    level = headings.level(text, block)
-    if level:
-        draft.heading(level, text)
-    else:
-        draft.add(text)
-
-
-def _prose(block: Block, words: Counter[str]) -> str:
-    """Lines as one paragraph, words that were broken at the line's end whole again."""
-    text = ""
-    for line in block.lines:
-        piece = "  ".join(f.text for f in line).replace(f"{SOFT_HYPHEN} ", "-")
-        if not text:
-            text = piece
-        elif text.endswith((SOFT_HYPHEN, "-", "\u2010", "\u00ad")) and piece[:1].islower():
-            text = _mend(text, piece, words)
-        elif _UNSPACED.match(text[-1:]) and _UNSPACED.match(piece[:1]):
-            text += piece
-        else:
-            text = f"{text} {piece}"
-    return text.replace(SOFT_HYPHEN, "-")
-
-
-def _code(block: Block) -> str:
-    """Lines as they are, indented by where they start."""
-    left = min(line[0].x0 for line in block.lines)
-    lines = []
-    for line in block.lines:
-        width = max((line[0].x1 - line[0].x0) / max(1, len(line[0].text)), 1.0)
-        lines.append(" " * round((line[0].x0 - left) / width) + "  ".join(f.text for f in line))
-    return "\n".join(lines).replace(SOFT_HYPHEN, "-")
-
-
-def _mend(text: str, piece: str, words: Counter[str]) -> str:
-    """`exam-` + `ple` is example, `well-` + `known` stays well-known: the rest of the document knows better."""
-    body = text[:-1]
-    head, tail = _WORD.findall(body[-40:]), _WORD.match(piece)
-    if head and tail:
-        joined, hyphened = (head[-1] + tail[0]).lower(), f"{head[-1]}-{tail[0]}".lower()
-        if words[hyphened] > words[joined] or "-" in head[-1]:
-            return f"{body}-{piece}"
-    return body + piece

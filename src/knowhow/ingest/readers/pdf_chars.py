@@ -6,6 +6,7 @@ import ctypes
 import math
 import re
 import unicodedata
+from array import array
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
 
-Box = tuple[float, float, float, float]
+Area = tuple[float, float, float, float]
 """x0, y0, x1, y1 in points from the upper left corner of the page as it is shown."""
 
 SOFT_HYPHEN = "\x02"
@@ -59,8 +60,10 @@ class Fragment:
     """Whether the font has one width for all characters, as code is set in."""
     pale: bool = False
     """Whether it is set in white or nearly so, or transparent."""
-    boxes: list[Box] = field(default_factory=list)
-    """One a character of `text`, only where asked for."""
+    edges: array[float] = field(default_factory=lambda: array("f"))
+    """Where each character of `text` starts and ends: x0, x1, x0, x1, …"""
+    drawn: bool = True
+    """Whether it is painted at all; the text layer of a scan is not."""
 
     @property
     def middle(self) -> float:
@@ -82,6 +85,8 @@ class PageText:
     characters: int = 0
     unmapped: int = 0
     tiny: int = 0
+    layer: bool = False
+    """Whether the text is the layer that recognition laid over or under a scan."""
 
 
 def glyph_shift(pdf: PdfDocument) -> int:
@@ -109,7 +114,7 @@ def glyph_shift(pdf: PdfDocument) -> int:
     return _SHIFT if plausible else 0
 
 
-def page_text(page: PdfPage, *, shift: int = 0, boxes: bool = False) -> PageText:
+def page_text(page: PdfPage, *, shift: int = 0) -> PageText:
     """Fragments of one page; coordinates as the page is shown, rotation undone. `shift` as `glyph_shift` says."""
     from pypdfium2 import raw
 
@@ -119,7 +124,7 @@ def page_text(page: PdfPage, *, shift: int = 0, boxes: bool = False) -> PageText
     result = PageText(width, height, [])
     textpage = page.get_textpage()
     handle = textpage.raw
-    directions = {angle: _Gather(result, boxes) for angle in (0, 90, 180, 270)}
+    directions = {angle: _Gather(result) for angle in (0, 90, 180, 270)}
     gather, angle = directions[0], 0
     rect = raw.FS_RECTF()
     pointer = ctypes.byref(rect)
@@ -139,8 +144,8 @@ def page_text(page: PdfPage, *, shift: int = 0, boxes: bool = False) -> PageText
                 gather.end()
                 gather = directions[angle]
         box = (rect.left - left, top - rect.top, rect.right - left, top - rect.bottom)
-        shown = _turn(box, rotation, right - left, top - bottom)
-        gather.add(code, _turn(shown, angle, width, height), handle, i, raw)
+        shown = turn(box, rotation, right - left, top - bottom)
+        gather.add(code, turn(shown, angle, width, height), handle, i, raw)
     gather.end()
     textpage.close()
     _choose_direction(result, directions)
@@ -154,7 +159,18 @@ def has_images(page: PdfPage) -> bool:
     return any(True for _ in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3))
 
 
-def _turn(box: Box, rotation: int, width: float, height: float) -> Box:
+def image_share(page: PdfPage) -> float:
+    """Share of the page that its largest picture covers."""
+    from pypdfium2 import raw
+
+    width, height = page.get_size()
+    found = (image.get_bounds() for image in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3))
+    largest: float = max(((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in found), default=0.0)
+    area: float = max(width * height, 1.0)
+    return largest / area
+
+
+def turn(box: Area, rotation: int, width: float, height: float) -> Area:
     """A box of the unrotated page (upper-left origin) where the shown page has it."""
     x0, y0, x1, y1 = box
     if rotation == 90:
@@ -169,16 +185,18 @@ def _turn(box: Box, rotation: int, width: float, height: float) -> Box:
 class _Gather:
     """Turns a stream of characters into fragments."""
 
-    def __init__(self, page: PageText, boxes: bool) -> None:
+    def __init__(self, page: PageText) -> None:
         self.page = page
-        self.keep = boxes
         self.found: list[Fragment] = []
         self.chars: list[str] = []
-        self.boxes: list[Box] = []
-        self.last: Box | None = None
+        self.boxes: list[Area] = []
+        self.last: Area | None = None
         self.bold = self.fixed = self.pale = False
+        self.drawn = True
+        self.painted = 0
+        """The object that the last character belongs to."""
 
-    def add(self, code: int, box: Box, handle: Any, index: int, raw: Any) -> None:
+    def add(self, code: int, box: Area, handle: Any, index: int, raw: Any) -> None:
         char = chr(code) if code < 0x110000 else "\ufffd"
         if char.isspace():
             # Blanks are often made up by pdfium and have no true box.
@@ -195,14 +213,26 @@ class _Gather:
             return
         if self.last is not None and self._apart(box, char):
             self.end()
-        if not self.chars:
-            self.bold, self.fixed = _font(handle, index, raw)
-            self.pale = _is_pale(handle, index, raw)
+        self._look(handle, index, raw)
         self.chars.append(char)
         self.boxes.append(box)
         self.last = box
 
-    def _apart(self, box: Box, char: str) -> bool:
+    def _look(self, handle: Any, index: int, raw: Any) -> None:
+        """How this character is painted, asked once an object; what is seen and what is not never share a fragment."""
+        found = raw.FPDFText_GetTextObject(handle, index)
+        address = ctypes.addressof(found.contents) if found else 0
+        if self.chars and address == self.painted:
+            return
+        self.painted = address
+        pale, drawn = _is_pale(handle, index, raw), _is_drawn(found, raw)
+        if (pale, drawn) != (self.pale, self.drawn):
+            self.end()
+        if not self.chars:
+            self.bold, self.fixed = _font(handle, index, raw)
+            self.pale, self.drawn = pale, drawn
+
+    def _apart(self, box: Area, char: str) -> bool:
         """Whether this character starts a new fragment."""
         last = self.last
         assert last is not None
@@ -224,14 +254,16 @@ class _Gather:
             if _SYMBOL.match(text):
                 text = "•" + text[1:]
             solid = [box for char, box in zip(self.chars, self.boxes, strict=True) if char != " "]
+            # Two halves of a character beyond 16 bits are one in `text`.
+            whole = [box for char, box in zip(self.chars, self.boxes, strict=True) if not "\udc00" <= char <= "\udfff"]
             self.found.append(
                 Fragment(
                     text,
                     min(b[0] for b in solid), min(b[1] for b in solid),
                     max(b[2] for b in solid), max(b[3] for b in solid),
                     median(b[3] - b[1] for b in solid),
-                     self.bold, self.fixed, self.pale,
-                    self.boxes if self.keep else [],
+                    self.bold, self.fixed, self.pale,
+                    array("f", [x for box in whole for x in (box[0], box[2])]), self.drawn,
                 )
             )  # fmt: skip
         self.chars, self.boxes, self.last = [], [], None
@@ -255,6 +287,11 @@ def _is_pale(handle: Any, index: int, raw: Any) -> bool:
     return min(color) >= PALE or alpha < 255 - PALE
 
 
+def _is_drawn(found: Any, raw: Any) -> bool:
+    """Text render modes 3 and 7 paint nothing (ISO 32000-1, table 106)."""
+    return not found or raw.FPDFTextObj_GetTextRenderMode(found) not in (3, 7)
+
+
 def _choose_direction(page: PageText, directions: dict[int, _Gather]) -> None:
     """Takes the direction in which most of the page runs; what runs otherwise is kept as single lines."""
     main = max(directions, key=lambda angle: sum(len(f.text) for f in directions[angle].found))
@@ -265,6 +302,6 @@ def _choose_direction(page: PageText, directions: dict[int, _Gather]) -> None:
         page.width, page.height = page.height, page.width
 
 
-def untwist(box: Box, page: PageText) -> Box:
+def untwist(box: Area, page: PageText) -> Area:
     """A box of a page whose text runs sideways, back in the page as it is shown."""
-    return _turn(box, (360 - page.turned) % 360, page.width, page.height)
+    return turn(box, (360 - page.turned) % 360, page.width, page.height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -182,10 +183,10 @@ def _with_label(row: list[Fragment]) -> list[Fragment]:
 def _join(a: Fragment, b: Fragment, glue: str) -> Fragment:
     if a.text.endswith(SOFT_HYPHEN):
         a.text = a.text[:-1] + "-"
-    boxes = [*a.boxes, *([(a.x1, a.y0, a.x1, a.y1)] if glue else []), *b.boxes] if a.boxes else []
+    edges = a.edges + array("f", [a.x1, a.x1] * len(glue)) + b.edges
     return Fragment(
         a.text + glue + b.text, min(a.x0, b.x0), min(a.y0, b.y0), max(a.x1, b.x1), max(a.y1, b.y1), max(a.size, b.size),
-        a.bold and b.bold, a.fixed and b.fixed, a.pale and b.pale, boxes,
+        a.bold and b.bold, a.fixed and b.fixed, a.pale and b.pale, edges, a.drawn or b.drawn,
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ class Format(StrEnum):
     OPEN_DOCUMENT = "open-document"
     RTF = "rtf"
     CODE = "code"
+    PICTURE = "picture"
 
 
 _BY_SUFFIX = {
@@ -54,8 +55,7 @@ _NEEDS_MAGIC = set(
     "pdf docx docm dotx pptx pptm ppsx xlsx xlsm xlsb odt ods odp ott epub doc dot xls ppt pps msg rtf".split()
 )
 _MAGIC = (
-    (b"\x89PNG\r\n", "PNG image"), (b"\xff\xd8\xff", "JPEG image"), (b"GIF8", "GIF image"),
-    (b"II*\x00", "TIFF image"), (b"MM\x00*", "TIFF image"), (b"8BPS", "Photoshop image"),
+    (b"8BPS", "Photoshop image"),
     (b"\x00\x00\x01\x00", "icon"), (b"\x1f\x8b", "gzip archive"), (b"BZh", "bzip2 archive"),
     (b"7z\xbc\xaf\x27\x1c", "7-Zip archive"), (b"Rar!\x1a\x07", "RAR archive"), (b"\xfd7zXZ", "xz archive"),
     (b"\x28\xb5\x2f\xfd", "zstd archive"), (b"\x7fELF", "program"), (b"OggS", "Ogg audio"), (b"ID3", "MP3 audio"),
@@ -65,6 +65,7 @@ _MAGIC = (
     (b"GGUF", "model file"), (b"\x93NUMPY", "numpy array"), (b"\x80\x04\x95", "Python pickle"),
     (b"\x00asm", "program"),
 )  # fmt: skip
+_PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*")
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ODF = "application/vnd.oasis.opendocument."
 _HTML_START = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title)[\s>]", re.I | re.S)
@@ -87,6 +88,8 @@ def sniff(name: str, data: bytes) -> Format:
         return _ole(suffix, data)
     if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:5] == b"{\\rtf":
         return Format.RTF
+    if data.startswith(_PICTURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP") or _is_bmp(data):
+        return Format.PICTURE
     _refuse_binary(data)
     head = _ascii_view(data[:16384])
     if _HTML_START.match(head) and suffix not in {"eml", "mhtml", "mht"}:
@@ -147,18 +150,20 @@ def _refuse_binary(data: bytes) -> None:
     """Names the formats that hold no text Knowhow can get at."""
     kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), "")
     if data[:4] == b"RIFF":
-        kind = {b"WEBP": "WebP image", b"WAVE": "WAV audio", b"AVI ": "AVI video"}.get(data[8:12], "RIFF media file")
+        kind = {b"WAVE": "WAV audio", b"AVI ": "AVI video"}.get(data[8:12], "RIFF media file")
     if data[4:8] == b"ftyp":
         kind = "HEIC image" if data[8:12] in {b"heic", b"mif1", b"avif", b"heix"} else "MP4 media file"
-    if data[:2] == b"BM" and data[6:10] == bytes(4):
-        kind = "BMP image"
     if data[:2] == b"MZ" and b"PE\x00\x00" in data[:1024]:
         kind = "program"
     if data[257:262] == b"ustar":
         kind = "tar archive"
     if kind:
-        mending = {"image": "; only scans inside PDFs can be read, with the ocr extra", "archive": ": unpack it first"}
+        mending = {"image": ": save it as PNG or JPEG", "archive": ": unpack it first"}
         raise UnreadableFile(ReadProblem.UNSUPPORTED, kind + mending.get(kind.split()[-1], ""))
+
+
+def _is_bmp(data: bytes) -> bool:
+    return data[:2] == b"BM" and data[6:10] == bytes(4)
 
 
 def _ascii_view(head: bytes) -> bytes:
