@@ -152,7 +152,8 @@ class CaseDiagnosis:
     trials: tuple[Trial, ...]
     why: str
     """The finding in a sentence a person reads."""
-    fix: Fix
+    fix: Fix | None
+    """None where nothing was determined."""
     mended_by: tuple[Move, ...] = ()
     calls: int = 0
     stopped: str = ""
@@ -176,7 +177,8 @@ class Cluster:
     name: str
     n: int
     causes: tuple[CauseShare, ...]
-    fix: Fix
+    """How many of its cases each cause is at work in, likeliest first; two at once count in both."""
+    fix: Fix | None
     cases: tuple[str, ...]
 
 
@@ -193,5 +195,7 @@ class Diagnosis:
     cost_usd: float | None
     clusters: tuple[Cluster, ...]
     cases: tuple[CaseDiagnosis, ...]
+    stopped: str = ""
+    """Why it ended before its end: the model failed; what was found until then stands."""
     notes: tuple[str, ...] = ()
     """What a reader of the figures should know: depth searched, moves that were not possible and why."""
