@@ -272,8 +272,11 @@ class Store(Protocol):
         ...
 
     # reading
-    def documents(self, filter: Filter, *, source: str | None = None, removed: bool = False) -> Iterator[DocumentInfo]:
-        """Current uris (ready and failed) that `filter` may see, sorted by uri; with `removed`, those gone as well."""
+    def documents(
+        self, filter: Filter, *, source: str | None = None, removed: bool = False, after: str = ""
+    ) -> Iterator[DocumentInfo]:
+        """Current uris (ready and failed) that `filter` may see, sorted by uri; with `removed`, those gone as well;
+        only those behind `after`."""
         ...
 
     def document(self, uri: str, filter: Filter, *, version: int | None = None) -> Document | None:

@@ -14,7 +14,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from knowhow.jobs import Jobs
 from knowhow.server import health, login
-from knowhow.server.api import ask, jobs, search
+from knowhow.server.api import ask, documents, jobs, runs, search, suites, traces
 from knowhow.server.guard import Guard
 from knowhow.server.keys import Keys
 from knowhow.server.problems import MEDIA_TYPE, SCHEMA, add_handlers
@@ -36,7 +36,7 @@ SILENT: TelemetryConfig = {
 ROUTERS = (
     *(health.router, login.router),
     *(chat.router, models.router, embeddings.router, stores.router),
-    *(ask.router, search.router, jobs.router),
+    *(ask.router, search.router, documents.router, traces.router, suites.router, runs.router, jobs.router),
 )
 
 

@@ -86,9 +86,15 @@ class Guard:
 
     async def _answer(self, scope: Scope, receive: Receive, reply: _Reply, request: Request) -> None:
         """Runs the application until its reply has begun, at most so many seconds; a stream may then go on."""
-        with anyio.move_on_after(self._seconds) as limit:
-            reply.limit = limit
-            await self._app(scope, receive, reply)
+        try:
+            with anyio.move_on_after(self._seconds) as limit:
+                reply.limit = limit
+                await self._app(scope, receive, reply)
+        except Exception as error:
+            log.exception("%s %s failed, id=%s", request.method, request.url.path, scope["knowhow.request_id"])
+            if not reply.status:
+                await answer_problem(request, error)(scope, receive, reply)
+            return
         if limit.cancelled_caught:
             told = f"not answered within {self._seconds:g} s; ask for less, or raise --seconds"
             await answer_problem(request, Problem(504, "timed-out", told))(scope, receive, reply)

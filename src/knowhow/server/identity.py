@@ -17,7 +17,6 @@ from knowhow.server.sessions import COOKIE
 from knowhow.server.state import Server, server_of
 from knowhow.types import EVERYTHING
 
-_TEST_CLIENT = "testclient"
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 
 
@@ -63,7 +62,7 @@ def identify(server: Server, request: Request, token: str) -> Asker:
     if server.keys.any():
         raise _unauthorized("give an API key as `Authorization: Bearer kh_…`; `knowhow keys add` makes one")
     client = request.client.host if request.client else ""
-    if client not in (*LOOPBACK, _TEST_CLIENT) or is_forwarded(request.headers):
+    if client not in LOOPBACK or is_forwarded(request.headers):
         raise _unauthorized("only this machine may ask without a key, and no proxy for others: `knowhow keys add`")
     return Asker("local", Role.ADMIN, frozenset(server.workspace.settings.access))
 

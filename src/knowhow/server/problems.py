@@ -120,7 +120,7 @@ def add_handlers(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return _invalid(request, error)
 
-    for kind in (KnowhowError, HTTPException, Exception):
+    for kind in (KnowhowError, HTTPException):
         app.add_exception_handler(kind, on_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
 

@@ -191,12 +191,15 @@ class CorpusStore:
 
     # reading
 
-    def documents(self, filter: Filter, *, source: str | None = None, removed: bool = False) -> Iterator[DocumentInfo]:
-        """Current uris (ready and failed) that `filter` may see, sorted by uri; with `removed`, those gone as well."""
-        after: str | None = ""
-        while after is not None:
+    def documents(
+        self, filter: Filter, *, source: str | None = None, removed: bool = False, after: str = ""
+    ) -> Iterator[DocumentInfo]:
+        """Current uris (ready and failed) that `filter` may see, sorted by uri; with `removed`, those gone as well;
+        only those behind `after`."""
+        last: str | None = after
+        while last is not None:
             with self._db.reading() as connection:
-                found, after = reading.page_of_documents(connection, filter, source, after, removed=removed)
+                found, last = reading.page_of_documents(connection, filter, source, last, removed=removed)
             yield from found
 
     def document(self, uri: str, filter: Filter, *, version: int | None = None) -> Document | None:

@@ -15,6 +15,7 @@ from knowhow.evaluate.from_traces import examples_from
 from knowhow.settings import Settings
 from knowhow.types import Document, Example, Filter, Json
 from knowhow.workspace.parts import Parts
+from knowhow.workspace.readable import readable
 
 
 class Drafting:
@@ -71,13 +72,15 @@ class Drafting:
     def _bodies(self, since: float | None, access: frozenset[str] | None) -> list[Json]:
         """Traces of questions that people asked, newest first; those of evaluations are not among them."""
         tags = self._access if access is None else access
-        found = (record.body for record in self._parts.records.select(TRACE, tags, since=since))
+        records = readable(self._parts.records.select(TRACE, tags, since=since), self._parts.store, tags)
+        found = (record.body for record in records)
         return [body for body in found if body.get("draw") is None]
 
     def _feedback(self, access: frozenset[str] | None) -> dict[str, list[Json]]:
         tags = self._access if access is None else access
         found: dict[str, list[Json]] = {}
-        for record in self._parts.records.select(FEEDBACK, tags, oldest_first=True):
+        records = self._parts.records.select(FEEDBACK, tags, oldest_first=True)
+        for record in readable(records, self._parts.store, tags):
             found.setdefault(record.parent, []).append(record.body)
         return found
 

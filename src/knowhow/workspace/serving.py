@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from knowhow.answer.prompt import standard
-from knowhow.errors import NotFound, UsageProblem
+from knowhow.evaluate.rows import ROW, row_of
 from knowhow.ports import Floats, Records, Source
 from knowhow.settings import Loaded
-from knowhow.suites import import_suite
-from knowhow.types import Filter, MetaValue, Recipe, Suite
-from knowhow.workspace.evaluating import SUITES
+from knowhow.types import DocumentInfo, Filter, MetaValue, Recipe, Row
 from knowhow.workspace.home import data_folder
+from knowhow.workspace.live import Live
 from knowhow.workspace.parts import Parts
-
-_NAME = re.compile(r"[^\W_][\w.-]{0,99}")
+from knowhow.workspace.pushing import UPLOADS, Pushing
+from knowhow.workspace.readable import readable
+from knowhow.workspace.suites import Suites
 
 
 class Serving:
@@ -29,6 +30,14 @@ class Serving:
         """The embedder's name as settings spell it."""
         self._folder = folder
         self._loaded = loaded
+
+        self.live = Live(parts)
+        self.suites = Suites(folder)
+
+    @cached_property
+    def pushing(self) -> Pushing:
+        """Documents that come over the wire."""
+        return Pushing(self._parts, self.folder(UPLOADS))
 
     @property
     def records(self) -> Records:
@@ -45,6 +54,13 @@ class Serving:
         """float32[len(texts), dims] of the workspace's embedder, each row of length 1 or all 0."""
         return self._parts.embedder().documents(texts)
 
+    def documents(
+        self, access: frozenset[str], *, source: str | None = None, removed: bool = False, after: str = "", limit: int
+    ) -> list[DocumentInfo]:
+        """The next documents the asker may see behind `after`, by uri."""
+        found = self._parts.store.documents(Filter(access), source=source, removed=removed, after=after)
+        return list(islice(found, limit))
+
     def sources(self) -> list[Source]:
         """Where documents come from."""
         return self._parts.store.sources()
@@ -53,14 +69,11 @@ class Serving:
         """Whether there is a document like that which the asker may see."""
         return next(iter(self._parts.store.documents(Filter(access, where))), None) is not None
 
-    def suite(self, name: str) -> Suite:
-        """The suite `suites/NAME.jsonl`, never another file. Raises `NotFound`, `UsageProblem`."""
-        if not _NAME.fullmatch(name):
-            raise UsageProblem(f"{name[:100]!r} is no name of a suite: letters, digits and . - _")
-        path = self._folder / SUITES / f"{name}.jsonl"
-        if not path.is_file():
-            raise NotFound(f"there is no suite {name}; `knowhow suite draft` proposes one")
-        return import_suite(path).suite
+    def rows(self, run: str, access: frozenset[str]) -> list[Row]:
+        """The rows of a run that the asker may see by the tags in force today, by draw and id."""
+        records = self._parts.records.select(ROW, access, parent=run)
+        found = [row_of(record.body) for record in readable(records, self._parts.store, access)]
+        return sorted(found, key=lambda row: (row.draw, row.id))
 
 
 def instructed(recipe: Recipe, more: str) -> Recipe:

@@ -66,7 +66,7 @@ def start_job(server: Server, asker: Asker, verb: Start) -> Job:
         if source is None or not source.root:
             raise NotFound(f"no source {verb.source} that can be read again; `knowhow ingest FOLDER` makes one")
         return server.jobs.start("ingest", sync_arguments(source.name, source.root, source.kind, verb.yes), asker.name)
-    suite = server.workspace.serving.suite(verb.suite)
+    suite = server.workspace.serving.suites.get(verb.suite)
     tags = frozenset[str]().union(*(example.access for example in suite.examples))
     if not asker.holds(tags):
         raise Problem(

@@ -1,0 +1,72 @@
+"""A workspace behind the application, for the tests of the server: three documents, a model that quotes, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from knowhow.server.app import create_app
+from knowhow.server.keys import Keys, Role
+from knowhow.server.state import Options
+from knowhow.workspace import Workspace
+
+RETURNS = "# Returns\n\nLaptops can be returned within 45 days of delivery. Opened software is not refundable.\n"
+SHIPPING = "# Shipping\n\nOrders ship from Hamburg. Standard shipping takes 3 days.\n"
+SALARY = "---\naccess: hr\n---\n# Salaries\n\nThe salary of the chief executive is 90000 euros.\n"
+ASKED = "How many days do I have to return laptops?"
+TOML = '[recipes.rag]\nmodel = "extractive"\n'
+
+
+@dataclass
+class Site:
+    """A workspace, its application, and a client at this machine."""
+
+    workspace: Workspace
+    app: FastAPI
+    client: TestClient
+    docs: Path
+
+    def key(self, name: str, role: str = "ask", access: str = "", per_minute: int = 600) -> dict[str, str]:
+        """The header of a new key."""
+        tags = frozenset(access.split(",")) if access else frozenset[str]()
+        _, token = Keys(self.workspace.serving.records).add(name, Role(role), tags, per_minute)
+        return {"authorization": f"Bearer {token}"}
+
+    def ask(self, question: str = ASKED, **body: Any) -> Any:
+        """What /api/ask says."""
+        reply = self.client.post("/api/ask", json={"question": question, **body})
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+
+def start(folder: Path, toml: str = TOML) -> tuple[Workspace, Path]:
+    """A workspace with the three documents."""
+    docs = folder / "docs"
+    docs.mkdir(parents=True)
+    for name, text in (("returns.md", RETURNS), ("shipping.md", SHIPPING), ("salary.md", SALARY)):
+        (docs / name).write_text(text)
+    home = folder / "desk"
+    home.mkdir()
+    (home / "knowhow.toml").write_text(toml)
+    workspace = Workspace.open(home)
+    workspace.ingest(docs)
+    return workspace, docs
+
+
+@contextmanager
+def serving(folder: Path, options: Options | None = None, toml: str = TOML) -> Iterator[Site]:
+    """The application over such a workspace, started and stopped."""
+    workspace, docs = start(folder, toml)
+    with workspace:
+        app = create_app(workspace, options)
+        client = TestClient(
+            app, base_url="http://localhost", client=("127.0.0.1", 50_000), raise_server_exceptions=False
+        )
+        with client:
+            yield Site(workspace, app, client, docs)
