@@ -27,7 +27,7 @@ COMMENT = re.compile(r"<!--.*?-->", re.S)
 TARGET = re.compile(r"\]\([^)\s]*\)|https?://\S+")
 ACCEPTED = {
     "text": {"text", "empty", "no-text-layer", "encrypted-needs-password"},
-    "binary": {"text", "legacy-format", "unsupported-format"},
+    "binary": {"text", "legacy-format", "unsupported-format", "no-text-layer"},
     "unreadable": {"text", "damaged", "unreadable", "encrypted-needs-password"},
 }
 """Class in the manifest → outcomes that are right. `text` there means only that some library opened the file."""

@@ -52,7 +52,7 @@ def drain(steps: Generator[object, None, T]) -> T:
 
 
 def read_here(
-    paths: Iterable[Path], *, workers: int | None = None
+    paths: Iterable[Path], *, workers: int | None = None, ocr: bool = True
 ) -> Generator[tuple[Path, Extract | UnreadableFile], None, None]:
     """The readers without their processes, for tests of what comes before and after."""
     for path in paths:

@@ -220,7 +220,7 @@ def test_a_failure_the_machine_may_have_caused_is_tried_again(
 ) -> None:
     path = world.write("a.md", "Fine.")
 
-    def slow(paths: object, *, workers: int | None) -> Iterator[tuple[Path, UnreadableFile]]:
+    def slow(paths: object, *, workers: int | None, ocr: bool) -> Iterator[tuple[Path, UnreadableFile]]:
         for each in paths:  # type: ignore[attr-defined]
             yield each, UnreadableFile(ReadProblem.TIMED_OUT, "60 s")
 
@@ -254,7 +254,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_next_time(
 ) -> None:
     path = world.write("a.md", "First words.")
 
-    def race(paths: Iterator[Path], *, workers: int | None) -> Iterator[object]:
+    def race(paths: Iterator[Path], *, workers: int | None, ocr: bool) -> Iterator[object]:
         for each in paths:
             path.write_text("Second words, longer.")
             yield from read_here([each])

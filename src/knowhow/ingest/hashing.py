@@ -9,6 +9,8 @@ from typing import Any
 from knowhow.ingest import dates
 from knowhow.ingest.readers import READER_REVISION
 
+UNREAD = "-unread-scans"
+"""Ends the hash of what holds scans that nothing read: once something can, they are read."""
 _REVISION = f"{READER_REVISION}.{dates.REVISION}:"
 
 
@@ -25,6 +27,6 @@ def named_hash(digest: Any, how: str) -> str:
     return f"{_REVISION}{digest.hexdigest()}"
 
 
-def is_current(content_hash: str) -> bool:
-    """Whether the hash was made by the readers and rules of this version."""
-    return content_hash.startswith(_REVISION)
+def is_current(content_hash: str, ocr: bool) -> bool:
+    """Whether the hash was made by the readers and rules of this version, and nothing more is read with `ocr`."""
+    return content_hash.startswith(_REVISION) and not (ocr and content_hash.endswith(UNREAD))

@@ -22,6 +22,7 @@ from knowhow.ingest.plan import (
     refuse_loss,
     refuse_other_folder,
 )
+from knowhow.ingest.readers.scans import installed
 from knowhow.ingest.reading import Outcome, read_tasks
 from knowhow.ingest.scan import Scan, scan_files, scan_folder
 from knowhow.ingest.sources import FILES, Target, resolve_targets
@@ -55,6 +56,7 @@ def ingest(
     rules: AccessRules | None = None,
     as_documents: bool = False,
     workers: int | None = None,
+    ocr: bool = True,
 ) -> Generator[Progress, None, IngestReport]:
     """Makes the sources that `targets` stand for equal to what is there now, and returns what that took.
 
@@ -64,6 +66,7 @@ def ingest(
 
     `name` prefixes the uris (`NAME/…`). `yes` allows removing more than half of a source. `access` and `rules` are
     the tags its documents carry; None leaves those of the last sync. `workers` is the number of reader processes.
+    Without `ocr` scans stay unread also where the extra is installed.
     """
     started = time.monotonic()
     if (embedder.name, embedder.dims) != (spec.embedder, spec.dims):
@@ -74,13 +77,13 @@ def ingest(
     checked = None if access is None else check_tags(access, "--access")
     plans: list[Plan] = []
     for target in resolve_targets(targets, store.sources(), name=name, as_documents=as_documents):
-        plan = yield from _plan(store, _tagged(target, checked, rules), plans, yes)
+        plan = yield from _plan(store, _tagged(target, checked, rules), plans, yes, ocr)
         plans.append(plan)
     vectors = Vectors(store, [index], embedder)
     tally = _Tally(vectors)
     for plan in plans:
         writer = Batch(store, index, spec, vectors)
-        yield from _sync(store, plan, writer, checked, tally, workers)
+        yield from _sync(store, plan, writer, checked, tally, workers, ocr)
     return tally.report(time.monotonic() - started)
 
 
@@ -99,14 +102,16 @@ def _tagged(target: Target, access: frozenset[str] | None, rules: AccessRules | 
     return replace(target, source=source)
 
 
-def _plan(store: Store, target: Target, earlier: Sequence[Plan], yes: bool) -> Generator[Progress, None, Plan]:
+def _plan(
+    store: Store, target: Target, earlier: Sequence[Plan], yes: bool, ocr: bool
+) -> Generator[Progress, None, Plan]:
     """Looks at what is there and decides; raises `UsageProblem` for a plan that should not be carried out."""
     source = target.source
     scan = _scan(target)
     known = store.stamps(source.name)
     if source.kind == FILES:
         refuse_other_folder(scan, known)
-    plan = yield from make_plan(source, scan, known, partial=bool(target.files))
+    plan = yield from make_plan(source, scan, known, partial=bool(target.files), ocr=ocr and installed())
     refuse_loss(plan, len(known), yes)
     new = {task.found.uri for task in plan.tasks if task.found.uri not in known}
     if new:
@@ -140,7 +145,13 @@ def _taken(store: Store, source: Source, new: set[str], earlier: Sequence[Plan])
 
 
 def _sync(
-    store: Store, plan: Plan, batch: Batch, access: frozenset[str] | None, tally: _Tally, workers: int | None
+    store: Store,
+    plan: Plan,
+    batch: Batch,
+    access: frozenset[str] | None,
+    tally: _Tally,
+    workers: int | None,
+    ocr: bool,
 ) -> Generator[Progress, None, None]:
     """Carries the plan out: tags first, then what must stop answering, then documents as they are read."""
     source = plan.source
@@ -158,7 +169,7 @@ def _sync(
     tally.start(plan)
     total = len(plan.tasks)
     yield Progress(0, total, "files", source.name, tally.counts())
-    with closing(read_tasks(plan.tasks, workers)) as outcomes:
+    with closing(read_tasks(plan.tasks, workers, ocr)) as outcomes:
         for number, outcome in enumerate(outcomes, start=1):
             _take(outcome, plan, tagging, before.get(outcome.task.found.uri), batch, tally)
             if batch.is_full:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from knowhow.errors import UsageProblem
-from knowhow.ingest.hashing import file_hash, is_current
+from knowhow.ingest.hashing import UNREAD, file_hash, is_current
 from knowhow.ingest.scan import Found, Scan
 from knowhow.ports import FileStamp, Source
 from knowhow.types import Failure, Progress
@@ -54,30 +54,30 @@ class Plan:
 
 
 def make_plan(
-    source: Source, scan: Scan, known: Mapping[str, FileStamp], *, partial: bool = False
+    source: Source, scan: Scan, known: Mapping[str, FileStamp], *, partial: bool = False, ocr: bool = False
 ) -> Generator[Progress, None, Plan]:
     """Compares by stamp, then by content hash; a vanished uri and a new one with equal hash are a move.
 
-    Opens only files whose stamp changed, and new ones as large as a vanished one.
+    Opens only files whose stamp changed, new ones as large as a vanished one, and with `ocr` unread scans.
     """
     plan = Plan(source, scan.at_ns, partial, failed=list(scan.failed), warnings=list(scan.warnings))
     here = {found.uri for found in scan.found}
     gone = {} if partial else {u: s for u, s in known.items() if u not in here and scan.saw(u)}
-    by_hash = {stamp.content_hash: uri for uri, stamp in gone.items() if stamp.content_hash}
+    by_hash = {stamp.content_hash.removesuffix(UNREAD): uri for uri, stamp in gone.items() if stamp.content_hash}
     sizes = {stamp.size for stamp in gone.values()}
     for number, found in enumerate(scan.found):
         if number % 256 == 0:
             yield Progress(number, len(scan.found), "files", "comparing")
         stamp = known.get(found.uri)
-        if stamp and _looks_same(found, stamp):
+        if stamp and _looks_same(found, stamp, ocr):
             plan.unchanged.append(found)
             continue
         digest = found.content_hash
         if stamp or found.size in sizes:
             digest = digest or _hash_or_nothing(found)
-        if stamp and digest and stamp.content_hash == digest:
+        if stamp and digest and _says_same(stamp.content_hash, digest, ocr):
             plan.unchanged.append(found)
-            plan.stamps.append(make_stamp(found, digest, scan.at_ns))
+            plan.stamps.append(make_stamp(found, stamp.content_hash, scan.at_ns))
         elif stamp:
             plan.tasks.append(Task(Step.UPDATE, found, digest))
         elif digest and (origin := by_hash.pop(digest, "")):
@@ -134,11 +134,15 @@ def make_stamp(found: Found, content_hash: str, at_ns: int) -> FileStamp:
     return FileStamp(found.uri, found.relative, found.size, found.changed_ns if settled else 0, content_hash)
 
 
-def _looks_same(found: Found, stamp: FileStamp) -> bool:
+def _says_same(known: str, digest: str, ocr: bool) -> bool:
+    return known == digest if ocr else known.removesuffix(UNREAD) == digest
+
+
+def _looks_same(found: Found, stamp: FileStamp, ocr: bool) -> bool:
     if found.content_hash:
         return found.content_hash == stamp.content_hash
     same = (found.size, found.changed_ns) == (stamp.size, stamp.mtime_ns)
-    return same and is_current(stamp.content_hash)
+    return same and is_current(stamp.content_hash, ocr)
 
 
 def _hash_or_nothing(found: Found) -> str:

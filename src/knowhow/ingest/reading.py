@@ -10,8 +10,9 @@ from pathlib import Path
 
 from knowhow.errors import ReadProblem, UnreadableFile
 from knowhow.ingest.corpus import read_line
-from knowhow.ingest.hashing import file_hash
+from knowhow.ingest.hashing import UNREAD, file_hash
 from knowhow.ingest.plan import Task
+from knowhow.ingest.readers.scans import HOW
 from knowhow.ingest.sandbox import read_all
 from knowhow.ingest.scan import Found, changed_ns
 from knowhow.types import Extract
@@ -29,7 +30,7 @@ class Outcome:
     content_hash: str
 
 
-def read_tasks(tasks: Sequence[Task], workers: int | None) -> Generator[Outcome, None, None]:
+def read_tasks(tasks: Sequence[Task], workers: int | None, ocr: bool = True) -> Generator[Outcome, None, None]:
     """Every task's outcome, in the order they become ready; at most a few files are held at a time."""
     lines = [task for task in tasks if task.found.offset >= 0]
     for task in lines:
@@ -50,7 +51,7 @@ def read_tasks(tasks: Sequence[Task], workers: int | None) -> Generator[Outcome,
             pending[path] = (task, digest)
             yield path
 
-    with closing(read_all(paths(), workers=workers)) as results:
+    with closing(read_all(paths(), workers=workers, ocr=ocr)) as results:
         for path, result in results:
             task, digest = pending.pop(path)
             yield _outcome(task, result, digest)
@@ -68,7 +69,15 @@ def _read_line(task: Task) -> Outcome:
 
 def _outcome(task: Task, result: Extract | UnreadableFile, digest: str) -> Outcome:
     again = isinstance(result, UnreadableFile) and result.reason in _TRY_AGAIN
-    return Outcome(task, result, "" if again or not _is_as_found(task.found) else digest)
+    mark = UNREAD if _has_unread_scans(result) else ""
+    return Outcome(task, result, "" if again or not _is_as_found(task.found) else digest + mark)
+
+
+def _has_unread_scans(result: Extract | UnreadableFile) -> bool:
+    """Whether another look could give more once there is something that reads scans."""
+    if isinstance(result, UnreadableFile):
+        return result.reason is ReadProblem.NO_TEXT and HOW in result.detail
+    return result.unread_scans > 0
 
 
 def _is_as_found(found: Found) -> bool:

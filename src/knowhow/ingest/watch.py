@@ -75,6 +75,7 @@ def watch(
     name: str | None = None,
     yes: bool = False,
     workers: int | None = None,
+    ocr: bool = True,
 ) -> Generator[Event, None, None]:
     """Follows `folders`, which were ingested before under the same `name`, until the generator is closed.
 
@@ -83,7 +84,7 @@ def watch(
     Raises `ConfigProblem` where the system cannot watch.
     """
     roots = [Path(os.path.abspath(os.path.expanduser(folder))) for folder in folders]
-    syncing = _Syncing(store, embedder, name, yes, workers, roots)
+    syncing = _Syncing(store, embedder, name, yes, workers, ocr, roots)
     due = _Due()
     while True:
         here = [root for root in roots if root.is_dir()]
@@ -167,6 +168,7 @@ class _Syncing:
     name: str | None
     yes: bool
     workers: int | None
+    ocr: bool
     roots: Sequence[Path]
 
     def look(self, due: _Due, changed: Collection[Path]) -> None:
@@ -209,6 +211,7 @@ class _Syncing:
             name=self.name,
             yes=self.yes,
             workers=self.workers,
+            ocr=self.ocr,
         )
         while True:
             try:

@@ -53,6 +53,7 @@ class Settings:
     store: str = _setting("", "server instead of files in data: postgresql://USER:${VARIABLE}@HOST/DATABASE")
     access: tuple[str, ...] = _setting((), 'tags the command line asks with; ["*"] opens every document')
     offline: bool = _setting(False, "refuse every host that is not this machine")
+    ocr: bool = _setting(True, "read scans and pictures where the ocr extra is installed")
     workers: int = _setting(0, "processes that read files; 0 = one per core", 0)
     threads: int = _setting(0, "threads of a model in this process; 0 = one per core", 0)
     timeout: float = _setting(60.0, "seconds to wait for a provider's reply", 0.1)

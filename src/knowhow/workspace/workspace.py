@@ -155,17 +155,17 @@ class Workspace:
             rules=rules,
             as_documents=as_documents,
             workers=self.settings.workers or None,
+            ocr=self.settings.ocr,
         )
 
     def watch(
         self, folders: Sequence[str | os.PathLike[str]], *, name: str | None = None, yes: bool = False
     ) -> Generator[Event, None, None]:
         """Follows folders that were ingested under the same `name`, until closed; see `knowhow.ingest.watch`."""
-        workers = self.settings.workers or None
+        workers, ocr = self.settings.workers or None, self.settings.ocr
         paths = [Path(folder) for folder in folders]
-        return watch(
-            paths, store=self._parts.store, embedder=self._parts.embedder(), name=name, yes=yes, workers=workers
-        )
+        store, embedder = self._parts.store, self._parts.embedder()
+        return watch(paths, store=store, embedder=embedder, name=name, yes=yes, workers=workers, ocr=ocr)
 
     def reindex(self) -> str:
         """Splits and embeds every document as the settings say now; returns the id of the new active index."""

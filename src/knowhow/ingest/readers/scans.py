@@ -23,6 +23,9 @@ LONGEST = 2_000
 _UNEVEN = 1.35
 """Height over the usual height up to which two lines are set in one size."""
 
+_MARGIN = 0.15
+"""Of a line's height: how far its box reaches beyond its first and last letter."""
+
 _ocr: Ocr | None = None
 
 
@@ -70,6 +73,8 @@ def _fragment(line: OcrLine, shape: Sequence[int], scale: float, turned: int) ->
     """A line as text of the upright page; where in it each character stands is told by counting them."""
     x0, y0, x1, y1 = turn(line.box, turned, shape[1], shape[0])
     x0, y0, x1, y1 = x0 * scale, y0 * scale, x1 * scale, y1 * scale
+    margin = min(_MARGIN * (y1 - y0), (x1 - x0) / 4)
+    x0, x1 = x0 + margin, x1 - margin
     step = (x1 - x0) / max(1, len(line.text))
     edges = array("f", [x0 + step * (i + side) for i in range(len(line.text)) for side in (0, 1)])
     return Fragment(line.text, x0, y0, x1, y1, y1 - y0, edges=edges)
