@@ -120,11 +120,11 @@ def shares(cases: Sequence[Opened]) -> tuple[CauseShare, ...]:
     weights = [marginals(one) for one in cases]
     groups = [one.case.example.group or one.case.example.id for one in cases]
     found = []
-    for cause in Cause:
+    for cause in dict.fromkeys(cause for weight in weights for cause in weight):
         of = estimate([weight.get(cause, 0.0) for weight in weights], groups)
         if of.mean is not None and of.mean >= SHOWN:
             found.append(CauseShare(cause, of.mean, of.low, of.high))
-    return tuple(sorted(found, key=lambda one: -one.share))
+    return tuple(sorted(found, key=lambda one: (-one.share, one.cause.value)))
 
 
 def marginals(one: Opened) -> Mapping[Cause, float]:

@@ -39,6 +39,8 @@ class Plan:
     """Calls for one case."""
     pooled: bool = False
     workers: int = 4
+    max_cost: float | None = None
+    """US dollars after which no more is tried; the last round may end a little above it."""
 
 
 def planned(
@@ -78,6 +80,7 @@ def diagnose(
                     known[i] = known[i].after(trial)
             known = _together(known, groups) if plan.pooled else known
             yield Progress(_calls(known), plan.calls, "calls")
+            stopped = stopped or _over(known, plan)
             if stopped:
                 break
     finally:
@@ -155,6 +158,13 @@ def _calls(known: Sequence[Opened]) -> int:
     return sum(len(one.trials) for one in known)
 
 
+def _over(known: Sequence[Opened], plan: Plan) -> str:
+    spent = sum(trial.cost_usd or 0.0 for one in known for trial in one.trials)
+    if plan.max_cost is None or spent <= plan.max_cost:
+        return ""
+    return f"${spent:.4f} are spent, more than --max-cost {plan.max_cost:g}"
+
+
 def _stronger(lab: Lab) -> str:
     return lab.stronger.model.name if lab.stronger else ""
 
@@ -214,6 +224,7 @@ def _diagnosis(
         cost_usd=sum(spent) if len(spent) == len(costs) else None,
         clusters=tuple(clusters),
         cases=tuple(found),
+        causes=shares(known),
         stopped=stopped,
         notes=tuple(_notes(known, plan)),
     )

@@ -101,7 +101,7 @@ class Trial:
     move: Move
     draw: int
     responses: Mapping[Side, Response]
-    """Only the sides whose checks had failed."""
+    """Of the sides whose checks had failed, and of another where it was measured: one fault may have masked it."""
     answer: str
     reason: str
     """Of the first check that still fails, or what was measured."""
@@ -195,6 +195,8 @@ class Diagnosis:
     cost_usd: float | None
     clusters: tuple[Cluster, ...]
     cases: tuple[CaseDiagnosis, ...]
+    causes: tuple[CauseShare, ...] = ()
+    """Over all cases, as in a cluster."""
     stopped: str = ""
     """Why it ended before its end: the model failed; what was found until then stands."""
     notes: tuple[str, ...] = ()

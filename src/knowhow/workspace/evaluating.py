@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from knowhow.answer.trace import KIND as TRACE
 from knowhow.errors import BudgetExceeded, ConfigProblem, NotFound, UsageProblem
@@ -21,6 +22,7 @@ from knowhow.prices import price_of
 from knowhow.settings import Settings
 from knowhow.suites import import_suite
 from knowhow.suites.jsonl import write_lines
+from knowhow.tune.registry import untaught
 from knowhow.types import (
     EVERYTHING,
     Check,
@@ -89,7 +91,7 @@ class Evaluations:
         parts: Parts,
         folder: Path,
         settings: Settings,
-        recipe: Callable[[str], Recipe],
+        recipe: Callable[[str, Mapping[str, Any]], Recipe],
     ) -> None:
         self._parts = parts
         self._folder = folder
@@ -110,11 +112,12 @@ class Evaluations:
         """What to evaluate: a suite by path or name, `recipes` (default: the setting `recipe`) crossed with `models`.
 
         `limit` keeps to the first examples of the split; worked examples are still drawn from all of `train`.
+        What an adapter of any recipe was trained on is left out for all of them, with a note.
         Raises `NotFound` for an unknown suite or recipe, `UsageProblem` for a suite with problems.
         """
         found = suite if isinstance(suite, Suite) else self.suite(suite)
-        named = [self._recipe(one) if isinstance(one, str) else one for one in recipes or [self._settings.recipe]]
-        crossed = [replace(one, model=model) for one in named for model in models] if models else named
+        changes = [{"model": model} for model in models] or [{}]
+        crossed = [self._made(one, change) for one in recipes or [self._settings.recipe] for change in changes]
         if len(models) > 1:
             crossed = [replace(one, name=f"{one.name}@{one.model}") for one in crossed]
         names = [one.name for one in crossed]
@@ -122,7 +125,14 @@ class Evaluations:
             raise UsageProblem(f"a recipe is named twice ({', '.join(names)}); name each once")
         if draws < 1:
             raise UsageProblem(f"draws must be at least 1, not {draws}")
-        return Plan(_limited(found, split, limit), tuple(crossed), split, draws)
+        registry = self._parts.adapters
+        adapted = [registry.resolve(one) for one in crossed]
+        found = untaught(found, split, registry.used(adapted))
+        return Plan(limited(found, split, limit), tuple(adapted), split, draws)
+
+    def _made(self, recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
+        """A recipe named is fitted to its model; one given whole is taken as it is."""
+        return self._recipe(recipe, changes) if isinstance(recipe, str) else replace(recipe, **changes)
 
     def suite(self, name: str | Path) -> Suite:
         """The suite in a file or folder, else `suites/NAME.jsonl` of the workspace. Raises `NotFound`."""
@@ -300,7 +310,7 @@ class Evaluations:
             parts.store,
             parts.records,
             parts.embedder(),
-            parts.chat(recipe.model),
+            parts.chat(recipe.model, recipe.adapter),
             reranker=parts.reranker(recipe.reranker),
             verifier=parts.verifier(recipe.verifier),
             price=price_of(recipe.model, self._settings.prices),
@@ -360,7 +370,8 @@ def _left_out(trace: Mapping[str, object]) -> int:
     return len(trace["cut"]) + int(trace["unread"])  # type: ignore[arg-type,call-overload,no-any-return]
 
 
-def _limited(suite: Suite, split: Split, limit: int | None) -> Suite:
+def limited(suite: Suite, split: Split, limit: int | None) -> Suite:
+    """The suite with no more than the first `limit` examples of a split; the other splits stay whole."""
     if limit is None:
         return suite
     left = limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -41,10 +41,12 @@ from knowhow.types import (
     SearchMode,
     SearchResult,
 )
+from knowhow.workspace.adapting import Adapters
+from knowhow.workspace.diagnosing import Diagnosing
 from knowhow.workspace.drafting import Drafting
 from knowhow.workspace.evaluating import Evaluations
 from knowhow.workspace.history import History
-from knowhow.workspace.home import load_settings, start
+from knowhow.workspace.home import data_folder, load_settings, start
 from knowhow.workspace.parts import Parts
 from knowhow.workspace.readable import readable
 from knowhow.workspace.serving import Serving
@@ -70,9 +72,11 @@ class Workspace:
         self._loaded = loaded
         self._parts = Parts(folder, loaded)
         self.evaluations = Evaluations(self._parts, folder, self.settings, self.recipe)
+        self.diagnosing = Diagnosing(self._parts, self.settings, self.evaluations, self.recipe, self.recipes.values)
         rows, tags, keep = self.evaluations.rows_folder, self._tags(None), self.settings.retention_days
         self.history = History(folder, rows, self._parts.store, self._parts.records, tags, keep)
         self.drafting = Drafting(self._parts, self.settings)
+        self.adapters = Adapters(self._parts, data_folder(folder, loaded))
         self.serving = Serving(folder, self._parts, loaded)
 
     @classmethod
@@ -215,12 +219,11 @@ class Workspace:
 
     def recipe(self, name: str | None = None, changes: Mapping[str, Any] | None = None) -> Recipe:
         """The recipe called `name`, else the setting `recipe`, with `changes` to its fields (None: no change)."""
-        recipe = self._loaded.recipe(name or self.settings.recipe)
         given = {key: value for key, value in (changes or {}).items() if value is not None}
         unknown = given.keys() - {f.name for f in fields(Recipe)}
         if unknown:
             raise UsageProblem(f"{', '.join(sorted(unknown))} is no field of a recipe")
-        return replace(recipe, **given)
+        return self._loaded.recipe(name or self.settings.recipe, given)
 
     def search(
         self,
@@ -255,14 +258,14 @@ class Workspace:
         draw: int | None = None,
     ) -> Answer:
         """An answer with checked citations, or a reasoned decline; its trace is kept. See `knowhow.answer`."""
-        recipe = recipe or self.recipe()
+        recipe = self._parts.adapters.resolve(recipe or self.recipe())
         return answering.ask(
             question,
             recipe,
             store=self._parts.store,
             records=self._parts.records,
             embedder=self._parts.embedder(),
-            model=self._parts.chat(recipe.model),
+            model=self._parts.chat(recipe.model, recipe.adapter),
             reranker=self._parts.reranker(recipe.reranker),
             verifier=self._parts.verifier(recipe.verifier),
             price=price_of(recipe.model, self.settings.prices),
@@ -286,14 +289,14 @@ class Workspace:
         context: str = "",
     ) -> Generator[str, None, Answer]:
         """Like `ask`, yielding the reply as it is written; the returned answer is the one that counts."""
-        recipe = recipe or self.recipe()
+        recipe = self._parts.adapters.resolve(recipe or self.recipe())
         return answering.stream(
             question,
             recipe,
             store=self._parts.store,
             records=self._parts.records,
             embedder=self._parts.embedder(),
-            model=self._parts.chat(recipe.model),
+            model=self._parts.chat(recipe.model, recipe.adapter),
             reranker=self._parts.reranker(recipe.reranker),
             verifier=self._parts.verifier(recipe.verifier),
             price=price_of(recipe.model, self.settings.prices),
@@ -338,7 +341,7 @@ class Workspace:
             recipe,
             store=self._parts.store,
             embedder=self._parts.embedder(),
-            model=self._parts.chat(recipe.model),
+            model=self._parts.chat(recipe.model, recipe.adapter),
             reranker=self._parts.reranker(recipe.reranker),
             verifier=self._parts.verifier(recipe.verifier),
             access=self._tags(access),
