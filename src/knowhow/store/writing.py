@@ -296,8 +296,9 @@ class Commit:
         self._retag(item, access)
         earlier = fetch(
             self._connection,
-            "with recursive before(id) as (select id from item where moved_to = ? "
-            "union select item.id from item join before on item.moved_to = before.id) select id from before",
+            # "> 0" is what tells that the index on moves holds them all.
+            "with recursive before(id) as (select id from item where moved_to = ? and moved_to > 0 union "
+            "select item.id from item join before on item.moved_to = before.id and moved_to > 0) select id from before",
             (item,),
         )
         for (key,) in earlier:
