@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,28 @@ def find_base(name: str) -> Base:
 
 
 def hash_of(base: Base) -> str:
-    """16 hex digits over the base model's weights."""
+    """16 hex digits over the base model's weights; a file that did not change is read once."""
+    stats = [path.stat() for path in _weights(base)]
+    return _hash(base, tuple((stat.st_size, stat.st_mtime_ns) for stat in stats))
+
+
+def check_base(name: str, base_hash: str, adapter: str) -> None:
+    """Raises `ConfigProblem` where the model called `name` is not the one that an adapter was trained on."""
+    if hash_of(find_base(name)) != base_hash:
+        raise ConfigProblem(
+            f"adapter {adapter} was trained on another model than {name} is now; train it again on this one, or put "
+            "the file back"
+        )
+
+
+def _weights(base: Base) -> list[Path]:
+    return [base.path] if base.is_gguf else sorted(base.path.glob("*.safetensors"))
+
+
+@lru_cache(maxsize=16)
+def _hash(base: Base, _stats: tuple[tuple[int, int], ...]) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    files = [base.path] if base.is_gguf else sorted(base.path.glob("*.safetensors"))
-    for path in files:
+    for path in _weights(base):
         with path.open("rb") as file:
             while block := file.read(1 << 22):
                 digest.update(block)

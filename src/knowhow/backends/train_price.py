@@ -27,11 +27,11 @@ def price(start: Ready) -> TrainPrice:
     """Time and memory of `start`; takes four steps on a model that is thrown away."""
     rows = _probe(start)
     with tempfile.TemporaryDirectory() as scratch:
-        clock = _clock()
+        clock = _Clock()
         plan = replace(start.plan, max_steps=TIMED + 1)
         folder = Path(scratch)
         way = Course(TIMED + 1, TIMED + 2)
-        built = build(plan, start.machine, start.model, start.tokenizer, rows, [], way, folder, clock)
+        built = build(plan, start.machine, start.model, start.tokenizer, rows, [], way, folder, _callback(clock))
         built.args.save_strategy = "no"
         built.train()
     per_token = median(clock.seconds[1:]) / _mean_tokens(start.rows, start.plan.batch)
@@ -73,17 +73,24 @@ def _memory(device: Device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _clock() -> Any:
+class _Clock:
+    """Seconds of each step."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def begins(self) -> None:
+        self._began = time.perf_counter()
+
+    def ends(self) -> None:
+        self.seconds.append(time.perf_counter() - self._began)
+
+
+def _callback(clock: _Clock) -> Any:
     from transformers import TrainerCallback
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.seconds: list[float] = []
+    class Callback(TrainerCallback):  # type: ignore[misc]
+        on_step_begin = staticmethod(lambda *_, **__: clock.begins())
+        on_step_end = staticmethod(lambda *_, **__: clock.ends())
 
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.began = time.perf_counter()
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.seconds.append(time.perf_counter() - self.began)
-
-    return Clock()
+    return Callback()

@@ -80,7 +80,7 @@ def train(start: Ready, folder: Path, listener: Listener) -> Trained | None:
     """
     kept.clear_partial(folder)
     resume = kept.newest(folder)
-    callback = _callback(start, folder, listener, resume)
+    watch = _Watch(start, folder, listener, resume)
     built = build(
         start.plan,
         start.machine,
@@ -90,14 +90,14 @@ def train(start: Ready, folder: Path, listener: Listener) -> Trained | None:
         start.validation,
         start.way,
         folder,
-        callback,
+        _callback(watch),
     )
     try:
         built.train(resume_from_checkpoint=str(resume.folder) if resume else None)
         steps = kept.checkpoints(folder)
         if listener.stopping and built.state.global_step < start.way.steps:
             return None
-        return kept.finish(folder, _trained(start, built.state.log_history, steps, callback.seconds), start.base)
+        return kept.finish(folder, _trained(start, built.state.log_history, steps, watch.seconds), start.base)
     except KnowhowError:
         raise
     except Exception as problem:
@@ -122,70 +122,73 @@ def _pin_threads(machine: Machine) -> None:
     torch.set_num_threads(machine.threads)
 
 
-def _callback(start: Ready, folder: Path, listener: Listener, resume: kept.Checkpoint | None) -> Any:
-    """transformers calls this while it trains; it tells the listener, stops early, and seals checkpoints."""
+class _Watch:
+    """Looks on while transformers trains: it tells the listener, stops early, and seals checkpoints."""
+
+    def __init__(self, start: Ready, folder: Path, listener: Listener, resume: kept.Checkpoint | None) -> None:
+        self._start = start
+        self._folder = folder
+        self._listener = listener
+        self._before = resume.seconds if resume else 0.0
+        counted = start.counted
+        self._tokens_a_step = start.plan.batch * (counted.prompt_tokens + counted.target_tokens) / counted.rows
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training, over all attempts."""
+        return self._before + time.monotonic() - self._began
+
+    def begins(self, state: Any) -> None:
+        self._began, self._first = time.monotonic(), state.global_step
+        start, machine = self._start, self._start.machine
+        counts = (start.way.steps, start.counted, start.validation_counted, state.global_step)
+        self._listener.tell(Began(machine.device, machine.precision, machine.threads, *counts))
+
+    def stepped(self, control: Any) -> None:
+        if self._listener.stopping:
+            control.should_save = control.should_training_stop = True
+
+    def logged(self, state: Any, logs: dict[str, float]) -> None:
+        if "loss" not in logs:
+            return
+        spent, taken, steps = time.monotonic() - self._began, state.global_step - self._first, self._start.way.steps
+        self._listener.tell(
+            Step(
+                step=state.global_step,
+                steps=steps,
+                epoch=float(state.epoch or 0.0),
+                loss=float(logs["loss"]),
+                learning_rate=float(logs.get("learning_rate", 0.0)),
+                tokens_per_s=taken * self._tokens_a_step / max(spent, 1e-9),
+                seconds_left=spent / taken * (steps - state.global_step),
+            )
+        )
+
+    def looked(self, state: Any, control: Any) -> None:
+        looks = _looks(state.log_history)
+        best = min(range(len(looks)), key=lambda i: looks[i][1])
+        self._listener.tell(Validated(state.global_step, looks[-1][1], best == len(looks) - 1))
+        if self._start.plan.patience and len(looks) - 1 - best >= self._start.plan.patience:
+            control.should_training_stop = control.should_save = True
+
+    def saved(self, state: Any) -> None:
+        path = self._folder / f"checkpoint-{state.global_step}"
+        kept.seal(path, state.global_step, self.seconds)
+        self._listener.tell(Saved(state.global_step, str(path)))
+
+
+def _callback(watch: _Watch) -> Any:
+    """The watch as a callback of transformers, which has a method for every event there is."""
     from transformers import TrainerCallback
 
-    per_step = (start.counted.prompt_tokens + start.counted.target_tokens) / max(1, start.counted.rows)
-    per_step *= start.plan.batch
+    class Callback(TrainerCallback):  # type: ignore[misc]
+        on_train_begin = staticmethod(lambda _args, state, _control, **_: watch.begins(state))
+        on_step_end = staticmethod(lambda _args, _state, control, **_: watch.stepped(control))
+        on_log = staticmethod(lambda _args, state, _control, logs, **_: watch.logged(state, logs))
+        on_evaluate = staticmethod(lambda _args, state, control, **_: watch.looked(state, control))
+        on_save = staticmethod(lambda _args, state, _control, **_: watch.saved(state))
 
-    class Telling(TrainerCallback):  # type: ignore[misc]
-        before = resume.seconds if resume else 0.0
-
-        def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-            self.began, self.first = time.monotonic(), state.global_step
-            listener.tell(
-                Began(
-                    start.machine.device,
-                    start.machine.precision,
-                    start.machine.threads,
-                    start.way.steps,
-                    start.counted,
-                    start.validation_counted,
-                    state.global_step,
-                )
-            )
-
-        @property
-        def seconds(self) -> float:
-            """Time spent training, over all attempts."""
-            return float(self.before + time.monotonic() - self.began)
-
-        def on_step_end(self, _args: Any, _state: Any, control: Any, **_: Any) -> None:
-            if listener.stopping:
-                control.should_save = control.should_training_stop = True
-
-        def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
-            if "loss" not in logs:
-                return
-            spent, taken = time.monotonic() - self.began, state.global_step - self.first
-            left = spent / taken * (start.way.steps - state.global_step)
-            rate = taken * per_step / max(spent, 1e-9)
-            listener.tell(
-                Step(
-                    state.global_step,
-                    start.way.steps,
-                    float(state.epoch or 0.0),
-                    float(logs["loss"]),
-                    float(logs.get("learning_rate", 0.0)),
-                    rate,
-                    left,
-                )
-            )
-
-        def on_evaluate(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
-            losses = _looks(state.log_history)
-            best = min(range(len(losses)), key=lambda i: losses[i][1])
-            listener.tell(Validated(state.global_step, losses[-1][1], best == len(losses) - 1))
-            if start.plan.patience and len(losses) - 1 - best >= start.plan.patience:
-                control.should_training_stop = control.should_save = True
-
-        def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-            path = folder / f"checkpoint-{state.global_step}"
-            kept.seal(path, state.global_step, self.seconds)
-            listener.tell(Saved(state.global_step, str(path)))
-
-    return Telling()
+    return Callback()
 
 
 def _trained(start: Ready, history: list[dict[str, Any]], steps: list[kept.Checkpoint], seconds: float) -> Trained:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from knowhow.cli import answering, corpus, evaluating, history, judge, runs, serve, setup, store, suites
+from knowhow.cli import adapters, answering, corpus, evaluating, history, judge, runs, serve, setup, store, suites
 from knowhow.cli.output import note, styled, write_json
 from knowhow.errors import KnowhowError
 
@@ -71,6 +71,15 @@ keys.command("add")(serve.keys_add)
 keys.command("list")(serve.keys_list)
 keys.command("revoke")(serve.keys_revoke)
 app.add_typer(keys)
+trained = _group("adapters", adapters.adapters.__doc__)
+trained.callback(invoke_without_command=True)(adapters.adapters)
+trained.command("list")(adapters.adapters_list)
+trained.command("show")(adapters.adapters_show)
+trained.command("promote")(adapters.adapters_promote)
+trained.command("rollback")(adapters.adapters_rollback)
+trained.command("export")(adapters.adapters_export)
+trained.command("remove")(adapters.adapters_remove)
+app.add_typer(trained)
 app.command("reindex")(corpus.reindex)
 app.command("backup")(history.backup)
 app.command("restore")(history.restore)

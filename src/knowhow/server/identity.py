@@ -42,15 +42,24 @@ class Asker:
 def needs(role: Role) -> Callable[[Request, Bearer], Asker]:
     """A dependency: the asker, who has at least this role. Refuses with 401, 403 or 429."""
 
-    def asker(request: Request, bearer: Bearer) -> Asker:
-        server = server_of(request)
-        found = identify(server, request, bearer.credentials if bearer else "")
-        request.scope["knowhow.asker"] = found.name
+    def asker(request: Request, bearer: Bearer) -> Asker:  # noqa: ARG001 - names the scheme in the OpenAPI
+        found = identify_once(request)
         if not found.role.may(role):
             raise Problem(403, "forbidden", f"this needs the role {role}; the key {found.name} has {found.role}")
         return found
 
     return asker
+
+
+def identify_once(request: Request) -> Asker:
+    """Who is behind a request, counted once however often it is asked. Raises `Problem`."""
+    known = request.scope.get("knowhow.identity")
+    if isinstance(known, Asker):
+        return known
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    found = identify(server_of(request), request, token.strip() if scheme.lower() == "bearer" else "")
+    request.scope["knowhow.identity"], request.scope["knowhow.asker"] = found, found.name
+    return found
 
 
 def identify(server: Server, request: Request, token: str) -> Asker:

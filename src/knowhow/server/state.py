@@ -63,6 +63,8 @@ class Server:
     sessions: Sessions
     jobs: Jobs
     meter: Meter = field(default_factory=Meter)
+    underway: set[str] = field(default_factory=set)
+    """Writes with an idempotency key that are being done."""
     stopping: Event = field(default_factory=Event)
     """Set when the server was told to stop: endless streams end then."""
     asking: anyio.CapacityLimiter = field(init=False)

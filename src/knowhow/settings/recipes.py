@@ -26,6 +26,8 @@ BUILT_IN: dict[str, Recipe] = {
         Recipe(name="rag+schema", form=Form.CONSTRAINED),
         Recipe(name="gold", context=Context.GOLD),
     )
+        Recipe(name="tuned", context=Context.NONE, cite=False, form=Form.TOLD, adapter="tuned"),
+        Recipe(name="rag+tuned", form=Form.TOLD, adapter="rag+tuned"),
 }
 DEFAULT = Recipe()
 FIELDS = [f.name for f in fields(Recipe) if f.name != "name"]

@@ -1,5 +1,6 @@
 """The nouns: plain frozen values that every folder shares and that carry no behaviour of their own."""
 
+from knowhow.types.adapters import Adapter, AdapterReport, GateOutcome, GateResult, ParityReport, Slot, Standing
 from knowhow.types.answers import (
     Answer,
     Citation,
@@ -44,34 +45,7 @@ from knowhow.types.documents import (
 from knowhow.types.events import Failure, IngestReport, Progress
 from knowhow.types.history import Action, AuditEntry, Ended, Erased
 from knowhow.types.layout import Box, OcrLine, PrintedLine, pack_lines, unpack_lines
-from knowhow.types.lessons import (
-    Adapter,
-    AdapterReport,
-    Began,
-    Counted,
-    Device,
-    GateOutcome,
-    GateResult,
-    LeftOut,
-    Lesson,
-    Lessons,
-    Mark,
-    Method,
-    Origin,
-    ParityReport,
-    Precision,
-    Saved,
-    Slot,
-    Standing,
-    Step,
-    Stopped,
-    Trained,
-    TrainEvent,
-    TrainPlan,
-    TrainPrice,
-    TrainRow,
-    Validated,
-)
+from knowhow.types.lessons import Lesson, Lessons, Mark, Origin
 from knowhow.types.search import CandidateTrace, Fate, Filter, Hit, SearchMode, SearchResult
 from knowhow.types.suites import (
     Check,
@@ -96,6 +70,23 @@ from knowhow.types.suites import (
     Verdict,
 )
 
+from knowhow.types.training import (
+    Began,
+    Counted,
+    Device,
+    LeftOut,
+    Method,
+    Precision,
+    Saved,
+    Step,
+    Stopped,
+    Trained,
+    TrainEvent,
+    TrainPlan,
+    TrainPrice,
+    TrainRow,
+    Validated,
+)
 __all__ = [
     "EVERYTHING",
     "Action",

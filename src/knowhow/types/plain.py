@@ -30,7 +30,7 @@ def to_plain(value: Any) -> Any:
 def from_plain(kind: type[T], body: Mapping[str, Any]) -> T:
     """The dataclass that `to_plain` gave. A field that is not there takes its default, one of a later version is left
     out; raises `TypeError` or `ValueError` for what cannot be one."""
-    hints = _hints(kind)
+    hints: dict[str, Any] = _hints(kind)  # type: ignore[arg-type]
     return kind(**{name: _read(hints[name], item) for name, item in body.items() if name in hints})
 
 

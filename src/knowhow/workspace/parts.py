@@ -6,19 +6,29 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from knowhow.backends.open import open_chat, open_embedder, open_reranker, open_verifier
 from knowhow.backends.options import ConnectOptions
+from knowhow.backends.train_base import check_base
 from knowhow.errors import ConfigProblem
 from knowhow.ingest.access_rules import parse_rules
 from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
 from knowhow.settings import Loaded
+from knowhow.tune.registry import GGUF, Registry
 from knowhow.types import IndexSpec
+from knowhow.workspace.home import data_folder
 from knowhow.workspace.stores import open_stores
 
 T = TypeVar("T")
+ADAPTERS = "adapters"
+"""Folder beside the databases that holds the weights of adapters."""
+LOCAL = "local:"
+_WITH_ADAPTER = "adapted"
+_ADAPTED = 3
+"""Adapters that stay loaded: those current, before, and being compared. An older one is loaded anew when asked."""
 
 
 class Parts:
@@ -30,14 +40,35 @@ class Parts:
         self.store: Store
         self.records: Records
         self.store, self.records = open_stores(folder, loaded)
+        self.adapters = Registry(self.records, data_folder(folder, loaded) / ADAPTERS)
         self._opened: dict[tuple[str, str], Any] = {}
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def chat(self, name: str) -> ChatModel:
-        """The model a recipe names."""
-        model: ChatModel = self._once("chat", name, lambda: open_chat(name, self._options))
-        return model
+    def chat(self, name: str, adapter: str = "") -> ChatModel:
+        """The model a recipe names, in this process with the adapter of this id; servers load adapters themselves.
+
+        Raises `ConfigProblem` where the adapter belongs to another model or its weights are gone.
+        """
+        if not adapter or not name.startswith(LOCAL):
+            model: ChatModel = self._once("chat", name, lambda: open_chat(name, self._options))
+            return model
+        adapted: ChatModel = self._once(_WITH_ADAPTER, f"{name} {adapter}", lambda: self._adapted(name, adapter))
+        self._forget_adapted()
+        return adapted
+
+    def _adapted(self, name: str, adapter: str) -> ChatModel:
+        known = self.adapters.get(adapter)
+        check_base(name, known.base_hash, known.id)
+        file = self.adapters.files(known) / GGUF
+        return open_chat(name, replace(self._options, adapters={adapter: str(file)}))
+
+    def _forget_adapted(self) -> None:
+        """Lets the longest loaded adapters go; whoever still asks one keeps it in memory."""
+        with self._lock:
+            held = [key for key in self._opened if key[0] == _WITH_ADAPTER]
+            for key in held[:-_ADAPTED]:
+                del self._opened[key]
 
     def embedder(self) -> Embedder:
         """The embedder of the settings; `ConfigProblem` where the active index was made with another."""
@@ -114,4 +145,6 @@ def _options(loaded: Loaded) -> ConnectOptions:
         retries=settings.retries,
         offline=settings.offline,
         threads=settings.threads,
+        parallel=settings.parallel,
+        context_tokens=settings.context_tokens,
     )

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from knowhow.ingest.push import Handed
 from knowhow.server.fields import Body, LongText, Tags, Text, Uri, Where
+from knowhow.server.idempotency import Idempotent
 from knowhow.server.identity import AdminRole, AskRole, EditRole
 from knowhow.server.pages import Cursor, Limit, page, read_name_cursor
 from knowhow.server.state import server_of
@@ -17,7 +18,7 @@ from knowhow.types import Json
 from knowhow.workspace import diff_json, document_json, purged_json, version_json
 from knowhow.workspace.pushing import Upload
 
-router = APIRouter(prefix="/api", tags=["documents"])
+router = APIRouter(prefix="/api", tags=["documents"], route_class=Idempotent)
 UriPath = Annotated[Uri, Path(description="The document's uri, as `GET /api/documents` spells it.")]
 Version = Annotated[int | None, Query(ge=1, le=2**31)]
 

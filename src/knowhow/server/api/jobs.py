@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Request
 
 from knowhow.errors import NotFound
 from knowhow.jobs import TICK, Job
+from knowhow.server.idempotency import Idempotent
 from knowhow.server.identity import Asker, EditRole
 from knowhow.server.pages import Cursor, Limit, page, read_time_cursor
 from knowhow.server.problems import Problem
@@ -20,7 +21,7 @@ from knowhow.server.state import Server, server_of
 from knowhow.server.verbs import Start, Sync, arguments_of, sync_arguments
 from knowhow.types import Json
 
-router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+router = APIRouter(prefix="/api/jobs", tags=["jobs"], route_class=Idempotent)
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
 

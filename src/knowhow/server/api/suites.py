@@ -10,6 +10,7 @@ from pydantic import Field
 
 from knowhow.errors import UsageProblem
 from knowhow.server.fields import Body
+from knowhow.server.idempotency import Idempotent
 from knowhow.server.identity import Asker, EditRole
 from knowhow.server.pages import Cursor, Limit, page, read_name_cursor
 from knowhow.server.problems import Problem
@@ -18,7 +19,7 @@ from knowhow.suites.jsonl import example_json
 from knowhow.types import Json, Suite
 from knowhow.workspace.live import DAY
 
-router = APIRouter(prefix="/api/suites", tags=["suites"])
+router = APIRouter(prefix="/api/suites", tags=["suites"], route_class=Idempotent)
 
 
 class Put(Body):

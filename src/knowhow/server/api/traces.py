@@ -10,13 +10,14 @@ from pydantic import Field
 
 from knowhow.answer.feedback import Verdict
 from knowhow.server.fields import Body, Text
+from knowhow.server.idempotency import Idempotent
 from knowhow.server.identity import EditRole, FeedbackRole
 from knowhow.server.pages import Cursor, Limit, page, read_time_cursor
 from knowhow.server.state import server_of
 from knowhow.types import Json
 from knowhow.workspace.live import DAY
 
-router = APIRouter(prefix="/api", tags=["traces"])
+router = APIRouter(prefix="/api", tags=["traces"], route_class=Idempotent)
 TraceId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 Days = Annotated[int, Query(ge=1, le=3650)]
 

@@ -9,6 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from knowhow.ports.records import Record as Record
+from knowhow.ports.records import Records as Records
+from knowhow.ports.training import Trainer as Trainer
 from knowhow.types import (
     AuditEntry,
     ChatReply,
@@ -18,16 +21,9 @@ from knowhow.types import (
     Erased,
     Filter,
     IndexSpec,
-    Json,
     Message,
     OcrLine,
-    ParityReport,
     Passage,
-    Trained,
-    TrainEvent,
-    TrainPlan,
-    TrainPrice,
-    TrainRow,
 )
 
 Floats = NDArray[np.float32]
@@ -340,98 +336,3 @@ class Store(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-# --- records ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One JSON body of a kind: a trace, a piece of feedback, a run, a run's row, a cached model call, a job."""
-
-    kind: str
-    id: str
-    body: Json
-    at: float = 0.0
-    """UTC seconds; 0 = now."""
-    parent: str = ""
-    """What it belongs to: the run of a row, the trace of a feedback."""
-    access: frozenset[str] = frozenset()
-    """Tags a reader must hold, all of them (those of every document it quotes)."""
-    uris: frozenset[str] = frozenset()
-    """Documents it quotes, so that a purge finds it."""
-
-
-class Records(Protocol):
-    """The journal beside the corpus (its own file, so that traces never wait for an ingest). Thread-safe."""
-
-    def put(self, records: Sequence[Record]) -> None:
-        """Inserts or replaces, all in one transaction."""
-        ...
-
-    def get(self, kind: str, id: str, access: frozenset[str]) -> Record | None:
-        """The record, or None if absent or hidden."""
-        ...
-
-    def select(
-        self,
-        kind: str,
-        access: frozenset[str],
-        *,
-        parent: str | None = None,
-        since: float | None = None,
-        before: tuple[float, str] | None = None,
-        limit: int | None = None,
-        oldest_first: bool = False,
-    ) -> Iterator[Record]:
-        """Records of a kind in time order; `before` is an (at, id) cursor of the page before."""
-        ...
-
-    def erase(self, kind: str, ids: Sequence[str]) -> int:
-        """Deletes and returns how many there were."""
-        ...
-
-    def purge(self, uri: str) -> int:
-        """Deletes every record that quotes `uri`, and records whose parent was deleted."""
-        ...
-
-    def wipe(self) -> None:
-        """Rewrites the file so that nothing that was deleted is left in it. Raises `ConfigProblem`."""
-        ...
-
-    def backup(self, path: str) -> None:
-        """A consistent copy of the file while others read and write."""
-        ...
-
-    def close(self) -> None: ...
-
-
-# --- training --------------------------------------------------------------------------------------------
-
-
-class Trainer(Protocol):
-    """Makes an adapter of lessons. A training lives in a folder: killed at any instant, it goes on from there."""
-
-    name: str
-
-    def key(self, plan: TrainPlan, rows: Sequence[TrainRow], validation: Sequence[TrainRow]) -> str:
-        """A hash over everything that decides the weights."""
-        ...
-
-    def price(self, plan: TrainPlan, rows: Sequence[TrainRow], validation: Sequence[TrainRow]) -> TrainPrice:
-        """Time and memory, from a few timed steps. Raises `UsageProblem`, `ConfigProblem`."""
-        ...
-
-    def train(
-        self, plan: TrainPlan, rows: Sequence[TrainRow], validation: Sequence[TrainRow], folder: str
-    ) -> Generator[TrainEvent, None, Trained]:
-        """Trains in `folder`; closing the generator stops it and leaves a checkpoint, and a later call goes on."""
-        ...
-
-    def choose(self, plan: TrainPlan, folder: str, step: int) -> Trained:
-        """Makes an earlier checkpoint the result of a finished training."""
-        ...
-
-    def parity(self, base: str, adapter: str, rows: Sequence[TrainRow], positions: int = 300) -> ParityReport:
-        """Whether what serves the adapter says what the training stack says, on the replies of `rows`."""
-        ...
