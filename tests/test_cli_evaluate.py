@@ -66,7 +66,7 @@ def fake(desk: Path, monkeypatch: pytest.MonkeyPatch) -> FakeChat:
     """A model that answers every name but `extractive`; it says what the test puts into `says`."""
     model = FakeChat(lambda request: "The deposit is 50 euros [1].")
     opened = Parts.chat
-    monkeypatch.setattr(Parts, "chat", lambda self, name: opened(self, name) if name == "extractive" else model)
+    monkeypatch.setattr(Parts, "chat", lambda self, name, *given: opened(self, name) if name == "extractive" else model)
     return model
 
 

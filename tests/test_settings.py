@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knowhow.errors import ConfigProblem, NotFound
-from knowhow.settings import Loaded, about, find_workspace, load, read_recipes, stray_variables
+from knowhow.settings import FITTED, Loaded, about, find_workspace, load, read_recipes, stray_variables
 from knowhow.types import Context, FewShot, Recipe, SearchMode
 
 
@@ -119,6 +120,32 @@ def test_a_recipe_table_changes_only_what_it_names(tmp_path: Path) -> None:
     assert result.recipe("gold").context is Context.GOLD
 
 
+def test_a_recipe_suits_its_model_where_nobody_chose_otherwise(tmp_path: Path) -> None:
+    suits = FITTED["local:starter"]
+    toml = """
+        [recipes.wide]
+        k = 6
+        [recipes.wider]
+        extends = "wide"
+        budget = 1200
+        [recipes.other]
+        model = "extractive"
+    """
+    result = loaded(tmp_path, toml)
+    plain = Recipe()
+    rag, wide, wider = (result.recipe(name) for name in ("rag", "wide", "wider"))
+    assert {name: getattr(rag, name) for name in suits} == suits
+    assert rag == result.recipes["rag"]
+    assert (wide.k, wide.budget) == (6, suits["budget"]), "what equals the default is chosen too"
+    assert (wider.k, wider.budget, wider.wording) == (6, 1200, suits["wording"])
+    assert result.recipe("other") == replace(plain, name="other", model="extractive")
+    assert result.recipe("rag", {"model": "extractive"}) == replace(plain, model="extractive")
+    assert result.recipe("other", {"model": "local:starter"}).k == suits["k"]
+    assert result.recipe("rag", {"k": 6}).k == 6
+    assert result.recipe("gold").budget == plain.budget, "only what is searched for has to be cut down"
+    assert rag.hash != plain.hash, "a recipe's hash says what it is asked with"
+
+
 def test_a_table_named_like_a_built_in_recipe_changes_it(tmp_path: Path) -> None:
     assert loaded(tmp_path, "[recipes.rag]\nmodel = 'extractive'").recipe("rag").model == "extractive"
 
@@ -129,7 +156,7 @@ def test_an_unknown_recipe_is_answered_with_the_nearest(tmp_path: Path) -> None:
 
 
 def test_a_name_and_the_table_agree() -> None:
-    assert all(recipe.name == name for name, recipe in read_recipes({"x": {}, "y": {"extends": "x"}}, "t").items())
+    assert all(one.recipe.name == name for name, one in read_recipes({"x": {}, "y": {"extends": "x"}}, "t").items())
 
 
 @given(
@@ -144,7 +171,7 @@ def test_a_recipe_table_of_unknown_keys_is_refused_in_words(table: dict[str, obj
         with pytest.raises(ConfigProblem, match=r"recipes\.mine"):
             read_recipes({"mine": table}, "knowhow.toml")
     else:
-        assert read_recipes({"mine": table}, "knowhow.toml")["mine"] == Recipe(name="mine")
+        assert read_recipes({"mine": table}, "knowhow.toml")["mine"].recipe == Recipe(name="mine")
 
 
 def test_keys_are_references_to_variables(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from knowhow.answer.guard import disarm, orders
-from knowhow.types import Context, Hit, Message, Recipe, Sampling, Shown, fingerprint
+from knowhow.types import Context, Hit, Message, Recipe, Sampling, Shown, Wording, fingerprint
 
 _DECLINE = 'If the documents do not contain the answer, reply only: "The documents do not say."'
 INSTRUCTIONS = (
@@ -19,6 +19,7 @@ INSTRUCTIONS = (
     f"like [1]. {_DECLINE}"
 )
 """Chosen by measurement with the starter model; the table is in docs/answers.md."""
+SHORT = f"Answer the question in one short sentence with facts from the documents. {_DECLINE}"
 WITHOUT_MARKS = f"Answer the question briefly with facts from the documents. {_DECLINE}"
 CLOSED = (
     'Answer the question in one or two short sentences. If you do not know the answer, reply only: "I do not know."'
@@ -71,6 +72,8 @@ def standard(recipe: Recipe) -> str:
     """The built-in instructions for a recipe that has none of its own."""
     if recipe.context is Context.NONE:
         return CLOSED
+    if recipe.wording is Wording.SHORT:
+        return SHORT
     return INSTRUCTIONS if recipe.cite and recipe.schema is None else WITHOUT_MARKS
 
 

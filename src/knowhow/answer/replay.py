@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -16,7 +16,6 @@ from knowhow.types import (
     Answer,
     ChatReply,
     ChatRequest,
-    Context,
     FewShot,
     Filter,
     Json,
@@ -24,7 +23,6 @@ from knowhow.types import (
     Range,
     Recipe,
     Sampling,
-    SearchMode,
 )
 
 
@@ -149,8 +147,9 @@ def recipe_of(trace: Trace, known: Collection[Recipe]) -> Recipe:
 
 def _recipe(body: Mapping[str, Any]) -> Recipe:
     values = dict(body)
-    values["context"] = Context(values["context"])
-    values["mode"] = SearchMode(values["mode"])
+    for field in fields(Recipe):
+        if isinstance(field.default, StrEnum) and field.name in values:
+            values[field.name] = type(field.default)(values[field.name])
     values["examples"] = tuple(FewShot(**example) for example in values["examples"])
     values["sampling"] = Sampling(**{**values["sampling"], "stop": tuple(values["sampling"]["stop"])})
     return Recipe(**values)

@@ -56,6 +56,8 @@ class Settings:
     ocr: bool = _setting(True, "read scans and pictures where the ocr extra is installed")
     workers: int = _setting(0, "processes that read files; 0 = one per core", 0)
     threads: int = _setting(0, "threads of a model in this process; 0 = one per core", 0)
+    parallel: int = _setting(1, "questions a model in this process works on at once, each with a window of its own", 1)
+    context_tokens: int = _setting(0, "window of a model in this process; 0 = its own, at most 8192", 0)
     timeout: float = _setting(60.0, "seconds to wait for a provider's reply", 0.1)
     retries: int = _setting(4, "further attempts after a rate limit or a dropped connection", 0)
     keep_traces_days: int = _setting(0, "days traces are kept; 0 = for ever", 0)

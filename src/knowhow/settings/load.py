@@ -12,6 +12,7 @@ from typing import Any
 
 from knowhow.errors import ConfigProblem, NotFound
 from knowhow.settings.fields import Origin, Price, Settings
+from knowhow.settings.fitted import Written
 from knowhow.settings.recipes import read_recipes
 from knowhow.types import Recipe
 
@@ -30,14 +31,20 @@ class Loaded:
 
     settings: Settings
     origins: tuple[Origin, ...]
-    recipes: Mapping[str, Recipe]
+    written: Mapping[str, Written]
     variables: Mapping[str, str]
 
-    def recipe(self, name: str) -> Recipe:
-        """The recipe called `name`. Raises `NotFound` with the nearest names."""
-        if name in self.recipes:
-            return self.recipes[name]
-        raise NotFound(f'no recipe "{name}"{nearest(name, self.recipes)}; a recipe is a table in {FILE_NAME}')
+    @property
+    def recipes(self) -> dict[str, Recipe]:
+        """Every recipe as it is asked with."""
+        return {name: one.fitted() for name, one in self.written.items()}
+
+    def recipe(self, name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
+        """The recipe called `name` with `changes` to its fields, as it is asked with: what neither a table nor a change
+        says is what suits the model. Raises `NotFound` with the nearest names."""
+        if name in self.written:
+            return self.written[name].changed(changes or {}).fitted()
+        raise NotFound(f'no recipe "{name}"{nearest(name, self.written)}; a recipe is a table in {FILE_NAME}')
 
 
 def find_workspace(start: Path) -> Path:

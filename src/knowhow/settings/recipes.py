@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from knowhow.errors import ConfigProblem
+from knowhow.settings.fitted import Written, written
 from knowhow.types import Context, FewShot, Form, Recipe, Sampling
 
 SHOTS = 5
@@ -25,25 +26,25 @@ BUILT_IN: dict[str, Recipe] = {
         Recipe(name="rag+few-shot", form=Form.TOLD, shots=SHOTS),
         Recipe(name="rag+schema", form=Form.CONSTRAINED),
         Recipe(name="gold", context=Context.GOLD),
-    )
         Recipe(name="tuned", context=Context.NONE, cite=False, form=Form.TOLD, adapter="tuned"),
         Recipe(name="rag+tuned", form=Form.TOLD, adapter="rag+tuned"),
+    )
 }
 DEFAULT = Recipe()
 FIELDS = [f.name for f in fields(Recipe) if f.name != "name"]
 SAMPLING = [f.name for f in fields(Sampling)]
 
 
-def read_recipes(tables: Any, where: str) -> dict[str, Recipe]:
+def read_recipes(tables: Any, where: str) -> dict[str, Written]:
     """The built-in recipes and those of `tables`; a table may extend any other, itself excepted.
 
     A table named like a built-in recipe without `extends` changes that recipe. Raises `ConfigProblem`.
     """
     if not isinstance(tables, Mapping):
         raise ConfigProblem(f"recipes in {where} must be tables such as [recipes.careful]")
-    done: dict[str, Recipe] = {}
+    done: dict[str, Written] = {}
 
-    def build(name: str, path: tuple[str, ...]) -> Recipe:
+    def build(name: str, path: tuple[str, ...]) -> Written:
         if name in done:
             return done[name]
         if name in path:
@@ -53,29 +54,32 @@ def read_recipes(tables: Any, where: str) -> dict[str, Recipe]:
             raise ConfigProblem(f"recipes.{name} = {table!r} ({where}) must be a table such as [recipes.{name}]")
         parent = table.get("extends", name if name in BUILT_IN else "rag")
         if parent == name and name in BUILT_IN:
-            start = BUILT_IN[name]
+            start = written(BUILT_IN[name])
         elif parent in tables:
             start = build(parent, (*path, name))
         elif parent in BUILT_IN:
-            start = BUILT_IN[parent]
+            start = written(BUILT_IN[parent])
         else:
             near = _near(str(parent), [*BUILT_IN, *tables])
             raise ConfigProblem(f'recipes.{name}.extends = "{parent}" ({where}) names no recipe{near}')
-        done[name] = _changed(replace(start, name=name), name, table, where)
+        done[name] = _changed(start.changed({"name": name}), name, table, where)
         return done[name]
 
-    return BUILT_IN | {name: build(name, ()) for name in tables}
+    built_in = {name: written(recipe) for name, recipe in BUILT_IN.items()}
+    return built_in | {name: build(name, ()) for name in tables}
 
 
-def _changed(recipe: Recipe, name: str, table: Mapping[str, Any], where: str) -> Recipe:
+def _changed(start: Written, name: str, table: Mapping[str, Any], where: str) -> Written:
     changes = {}
     for key, value in table.items():
         if key == "extends":
             continue
         if key not in FIELDS:
             raise ConfigProblem(f"recipes.{name}.{key} ({where}) is not a recipe field{_near(key, FIELDS)}")
-        changes[key] = _convert(f"recipes.{name}.{key}", getattr(recipe, key), getattr(DEFAULT, key), value, where)
-    return replace(recipe, **changes)
+        changes[key] = _convert(
+            f"recipes.{name}.{key}", getattr(start.recipe, key), getattr(DEFAULT, key), value, where
+        )
+    return start.changed(changes)
 
 
 def _convert(key: str, current: Any, default: Any, value: Any, where: str) -> Any:

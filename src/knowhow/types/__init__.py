@@ -14,6 +14,7 @@ from knowhow.types.answers import (
     Shown,
     Support,
     Usage,
+    Wording,
 )
 from knowhow.types.chat import ChatReply, ChatRequest, Message, Role, Sampling, TokenLogprob
 from knowhow.types.core import EVERYTHING, Json, MetaValue, fingerprint, flat
@@ -69,7 +70,6 @@ from knowhow.types.suites import (
     SuiteProblem,
     Verdict,
 )
-
 from knowhow.types.training import (
     Began,
     Counted,
@@ -87,6 +87,7 @@ from knowhow.types.training import (
     TrainRow,
     Validated,
 )
+
 __all__ = [
     "EVERYTHING",
     "Action",
@@ -192,6 +193,7 @@ __all__ = [
     "Usage",
     "Validated",
     "Verdict",
+    "Wording",
     "fingerprint",
     "flat",
     "pack_lines",

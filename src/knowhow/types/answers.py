@@ -10,6 +10,7 @@ from typing import Any, Literal
 from knowhow.types.chat import Sampling
 from knowhow.types.core import fingerprint, flat
 from knowhow.types.documents import Place
+from knowhow.types.layout import Box
 from knowhow.types.search import Hit, SearchMode
 
 
@@ -31,6 +32,14 @@ class Form(StrEnum):
     """The instructions say it."""
     CONSTRAINED = "constrained"
     """The model can write nothing else; where a form cannot be enforced it is told."""
+
+
+class Wording(StrEnum):
+    """Which of the built-in instructions a recipe without its own gives."""
+
+    FULL = "full"
+    SHORT = "short"
+    """For small models: one short sentence is asked for, and no marks; Knowhow finds the ranges itself."""
 
 
 class ShotsBy(StrEnum):
@@ -83,6 +92,7 @@ class Recipe:
     """Tokens of context shown to the model."""
     instructions: str = ""
     """Replaces the built-in instructions when not empty."""
+    wording: Wording = Wording.FULL
     examples: tuple[FewShot, ...] = ()
     """Worked examples shown with every question."""
     shots: int = 0
@@ -127,6 +137,8 @@ class Citation:
     """Equals `document.text[start:end]` of that version."""
     supported: Support
     place: Place = field(default_factory=Place)
+    boxes: tuple[Box, ...] = ()
+    """Where the range stands on its pages, a box a line; empty for formats without pages."""
     sentence: tuple[int, int] = (0, 0)
     """The claim: `answer.text[a:b]`."""
     by: Literal["model", "attributed"] = "model"

@@ -108,18 +108,21 @@ class Diagnosing:
         prompt = round(plan.calls * _LONGER * (sum(sizes) / len(sizes) if sizes else failures.recipe.budget))
         reply = failures.recipe.sampling.max_tokens
         low, high = plan.calls * min(LEAST_REPLY, reply), plan.calls * reply
-        prices = [setup.price for setup in (failures.lab.setup, failures.lab.stronger) if setup is not None]
-        costs = None if None in prices else [(p.prompt, p.completion) for p in prices if p is not None]
+        setups = [setup for setup in (failures.lab.setup, failures.lab.stronger) if setup is not None]
+        unpriced = tuple(setup.model.name for setup in setups if setup.price is None)
+        dearest = [(prompt * s.price.prompt + high * s.price.completion) / 1e6 for s in setups if s.price is not None]
         return Preview(
-            recipe=f"diagnosing {failures.run}, at most",
+            recipe=f"diagnosing {failures.run}",
             model=failures.recipe.model,
             calls=plan.calls,
             known=0,
             prompt_tokens=prompt,
             completion_low=low,
             completion_high=high,
-            cost_low=None if costs is None else min((prompt * p + low * c) / 1e6 for p, c in costs),
-            cost_high=None if costs is None else max((prompt * p + high * c) / 1e6 for p, c in costs),
+            cost_low=None if unpriced else 0.0,
+            cost_high=None if unpriced else max(dearest),
+            unpriced=unpriced,
+            at_most=True,
         )
 
     def diagnose(

@@ -1,0 +1,39 @@
+"""What a recipe takes for the model it names, where nobody chose otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from knowhow.types import Context, Recipe, Wording
+
+FITTED: Mapping[str, Mapping[str, Any]] = {
+    "local:starter": {"k": 2, "budget": 600, "wording": Wording.SHORT},
+}
+"""Model → fields of a recipe that searches, chosen by measurement (docs/answers.md): so small a model loses the answer
+among six passages and the question among long instructions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A recipe as it is written, and the fields that somebody chose: a table, an option, the built-in recipe itself."""
+
+    recipe: Recipe
+    chosen: frozenset[str]
+
+    def changed(self, changes: Mapping[str, Any]) -> Written:
+        """With other values, which count as chosen."""
+        return Written(replace(self.recipe, **changes), self.chosen | changes.keys())
+
+    def fitted(self) -> Recipe:
+        """As it is asked with: what nobody chose is what suits its model."""
+        suits = FITTED.get(self.recipe.model, {}) if self.recipe.context is Context.RETRIEVED else {}
+        return replace(self.recipe, **{name: value for name, value in suits.items() if name not in self.chosen})
+
+
+def written(recipe: Recipe) -> Written:
+    """A recipe given whole: what differs from the defaults counts as chosen."""
+    default = Recipe()
+    names = (field.name for field in fields(Recipe))
+    return Written(recipe, frozenset(name for name in names if getattr(recipe, name) != getattr(default, name)))
