@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knowhow.evaluate import singles
 from knowhow.evaluate.clusters import cluster, t_quantile
 from knowhow.evaluate.paired import (
     Method,
@@ -44,11 +45,46 @@ def test_t_quantiles_are_those_of_the_tables(p: float, freedom: int, value: floa
     assert t_quantile(p, freedom) == pytest.approx(value, abs=1e-3)
 
 
-def test_examples_of_their_own_get_wilsons_interval() -> None:
+@pytest.mark.parametrize(
+    ("passed", "n", "low", "high"),
+    [(81, 263, 0.2544, 0.3658), (15, 148, 0.0601, 0.1581), (0, 20, 0.0, 0.1391), (1, 29, 0.0017, 0.1585)],
+)
+def test_mid_p_gives_the_published_interval(passed: int, n: int, low: float, high: float) -> None:
+    # Newcombe (1998), Statistics in Medicine 17:857-872, table I, method 6
+    assert singles.rate(passed, n, 0.025) == pytest.approx((low, high), abs=5e-5)
+    assert singles.rate(n - passed, n, 0.025) == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+def test_examples_of_their_own_get_the_mid_p_interval() -> None:
     values = [1.0] * 32 + [0.0] * 8
     found = estimate(values, own(values), unmeasured=3)
     assert (found.mean, found.n, found.groups, found.unmeasured, found.reason) == (0.8, 40, 40, 3, "")
-    assert (found.low, found.high) == pytest.approx(wilson(0.8, 40, 1.959964))
+    assert (found.low, found.high) == pytest.approx(singles.rate(32, 40, 0.025))
+
+
+@given(st.integers(10, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(0, n))))
+def test_the_interval_of_single_examples_holds_the_difference_and_mirrors(made: tuple[int, int, int]) -> None:
+    n, up, down = made
+    down = min(down, n - up)
+    low, high = singles.difference(up, down, n, 0.025)
+    assert -1 <= low <= (up - down) / n <= high <= 1
+    assert singles.difference(down, up, n, 0.025) == pytest.approx((-high, -low), abs=1e-9)
+    if (up, down) not in ((n, 0), (0, n)):
+        assert low < high
+
+
+@pytest.mark.parametrize(("fixed", "broken"), [(0.1, 0.1), (0.2, 0.1), (0.3, 0.05)])
+def test_the_interval_of_single_examples_covers_95_percent_exactly_summed(fixed: float, broken: float) -> None:
+    n, covered = 30, 0.0
+    for up in range(n + 1):
+        for down in range(n + 1 - up):
+            ways = comb(n, up) * comb(n - up, down)
+            chance = ways * fixed**up * broken**down * (1 - fixed - broken) ** (n - up - down)
+            if chance > 1e-6:
+                clusters = cluster([1.0] * up + [-1.0] * down + [0.0] * (n - up - down), own([0.0] * n))
+                low, high = interval(clusters, 0.025)
+                covered += chance * (low <= fixed - broken <= high)
+    assert 0.93 <= covered <= 0.97
 
 
 def test_nothing_measured_has_no_mean_and_few_groups_no_interval() -> None:

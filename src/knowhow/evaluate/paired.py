@@ -10,6 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from knowhow.evaluate import singles
 from knowhow.evaluate.clusters import Array, Clusters, cluster, normal_quantile, t_quantile
 from knowhow.evaluate.stats import MIN_GROUPS
 
@@ -128,10 +129,14 @@ def _exact(whole: list[int], counts: np.ndarray[tuple[int], np.dtype[np.int64]])
 def interval(clusters: Clusters, tail: float, *, seed: int = 0) -> tuple[float, float]:
     """Both ends of the difference's interval, each missed with probability `tail`.
 
-    Cluster bootstrap percentiles, widened for the number of groups as Hesterberg (2015), The American
+    Where every group is one example that passed or failed, Tango's score interval. Else cluster bootstrap percentiles,
+    widened for the number of groups as Hesterberg (2015), The American
     Statistician 69(4):371-386 does; where fewer than eight groups changed, Student's t around the
     difference with one group up and one group down added, which errs on the wide side.
     """
+    if clusters.n == clusters.groups and set(clusters.sums.tolist()) <= {-1.0, 0.0, 1.0}:
+        up, down = (int(clusters.counts[clusters.sums == way].sum()) for way in (1.0, -1.0))
+        return singles.difference(up, down, clusters.n, tail)
     if int(clusters.counts[clusters.sums != 0].sum()) < CHANGED:
         wider = clusters.with_more(ONE_UP_ONE_DOWN)
         half = t_quantile(1 - tail, clusters.groups - 1) * wider.error

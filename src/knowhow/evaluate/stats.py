@@ -1,4 +1,4 @@
-"""A mean with its 95% interval: by cluster bootstrap, or by Wilson's formula where that is the better one."""
+"""A mean with its 95% interval: by cluster bootstrap, or by a formula where that is the better one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from math import sqrt
 
 import numpy as np
 
-from knowhow.evaluate.clusters import NOISE, Clusters, cluster, normal_quantile, t_quantile
+from knowhow.evaluate import singles
+from knowhow.evaluate.clusters import NOISE, Clusters, cluster, t_quantile
 from knowhow.types import Estimate
 
 MIN_GROUPS = 10
@@ -21,7 +22,7 @@ _TAIL = 0.025
 def estimate(values: Sequence[float], groups: Sequence[str], *, unmeasured: int = 0, seed: int = 0) -> Estimate:
     """The mean of `values` (each 0..1) with its 95% interval; `groups` is parallel and names what clusters them.
 
-    Examples that are each their own group, passed or failed: Wilson's interval. Else percentile-t cluster
+    Examples that are each their own group, passed or failed: the mid-P interval. Else percentile-t cluster
     bootstrap, and Wilson's with the effective number of examples where almost all groups are alike.
     Nothing measured gives no mean, and fewer than ten groups no interval; `reason` then says so.
     """
@@ -32,7 +33,7 @@ def estimate(values: Sequence[float], groups: Sequence[str], *, unmeasured: int 
     if many < MIN_GROUPS:
         return Estimate(mean, None, None, n, many, unmeasured, f"{many} groups; an interval needs {MIN_GROUPS}")
     if n == many and set(values) <= {0.0, 1.0}:
-        low, high = wilson(mean, n, normal_quantile(1 - _TAIL))
+        low, high = singles.rate(round(mean * n), n, _TAIL)
     elif _mixed(clusters):
         low, high = _percentile_t(clusters, seed)
     else:
