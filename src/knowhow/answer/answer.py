@@ -120,7 +120,8 @@ def _flow(asked: Asked) -> Generator[str, None, Answer]:
         return log.declined(Decline.NOTHING_RELEVANT, decline.NOTHING_RELEVANT, _nothing(log.found))
     if disagreement:
         text, citations = _both_sides(disagreement, shown)
-        return log.declined(Decline.CONFLICT, text, _disagreement(disagreement), citations)
+        placed = tuple(_placed(citation, asked.corpus) for citation in citations)
+        return log.declined(Decline.CONFLICT, text, _disagreement(disagreement), placed)
     log.request = _request(asked, shown, log.room.history)
     log.reply, log.remembered = yield from _said(asked, log.request, shown)
     log.lap("model")
@@ -226,9 +227,12 @@ def _unfounded(reading: Reading, shown: Sequence[Shown]) -> str:
 
 
 def _placed(citation: Citation, corpus: Corpus) -> Citation:
-    """The citation with the place of its first character, where the passage spans several."""
+    """The citation with the place of its first character, where the passage spans several, and its boxes."""
     document = corpus.document(citation.uri, citation.version) if citation.uri != CONTEXT_URI else None
-    return replace(citation, place=document.place_at(citation.start)) if document and document.spans else citation
+    if document is None or not document.spans:
+        return citation
+    boxes = document.boxes(citation.start, citation.end)
+    return replace(citation, place=document.place_at(citation.start), boxes=boxes)
 
 
 def _nothing(found: Gathered) -> str:

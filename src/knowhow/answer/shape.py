@@ -33,7 +33,10 @@ def answer_json(answer: Answer) -> Json:
 
 
 def citation_json(citation: Citation) -> dict[str, Any]:
-    """One citation; `start` and `end` count characters of the document's text at `version`."""
+    """One citation; `start` and `end` count characters of the document's text at `version`.
+
+    Each of `boxes` is page, x0, y0, x1, y1 in points from the upper left corner of the page as it is shown.
+    """
     return {
         "mark": citation.mark,
         "uri": citation.uri,
@@ -41,6 +44,7 @@ def citation_json(citation: Citation) -> dict[str, Any]:
         "page": citation.place.page,
         "heading": list(citation.place.heading),
         "place": citation.place.label(),
+        "boxes": [[box.page, box.x0, box.y0, box.x1, box.y1] for box in citation.boxes],
         "start": citation.start,
         "end": citation.end,
         "quote": citation.quote,

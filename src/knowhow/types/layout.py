@@ -41,7 +41,8 @@ class OcrLine:
 class PrintedLine:
     """Words on one line: `start` counts characters from the start of the stretch, `words` are in order of the text.
 
-    Each word is (x0, y0, x1, y1). The line ends where the next one starts.
+    Each word is (x0, y0, x1, y1); all have the same height, or on a line down the page the same width. The line ends
+    where the next one starts.
     """
 
     start: int
@@ -55,7 +56,7 @@ def pack_lines(lines: Iterable[PrintedLine]) -> str:
 
 def _pack(line: PrintedLine) -> str:
     x0, y0, x1, y1 = (f([word[i] for word in line.words]) for i, f in enumerate((min, min, max, max)))
-    turned = len(line.words) > 1 and y1 - y0 > x1 - x0
+    turned = len({(word[1], word[3]) for word in line.words}) > 1
     along, low, high = (1, x0, x1) if turned else (0, y0, y1)
     numbers = [line.start, _units(low), _units(high)]
     at = 0
