@@ -16,14 +16,13 @@ from knowhow.types import (
     Estimate,
     Json,
     Outcome,
-    Place,
     Row,
     Run,
-    Support,
     Usage,
     Verdict,
     flat,
 )
+from knowhow.types.plain import from_plain, to_plain
 
 ROW = "row"
 RUN = "run"
@@ -55,15 +54,7 @@ def row_json(row: Row) -> Json:
             }
             for check, verdict in row.verdicts.items()
         },
-        "citations": [
-            {
-                **flat(citation),
-                "place": flat(citation.place),
-                "supported": citation.supported.value,
-                "sentence": list(citation.sentence),
-            }
-            for citation in row.citations
-        ],
+        "citations": [to_plain(citation) for citation in row.citations],
         "usage": flat(row.usage),
         "ms": {stage: round(ms, 2) for stage, ms in row.ms.items()},
         "trace_id": row.trace_id,
@@ -85,7 +76,7 @@ def row_of(body: Mapping[str, Any]) -> Row:
             Check(name): Verdict(Outcome(found["outcome"]), found["reason"], found["measures"])
             for name, found in body["verdicts"].items()
         },
-        citations=tuple(_citation(item) for item in body["citations"]),
+        citations=tuple(from_plain(Citation, item) for item in body["citations"]),
         usage=Usage(**body["usage"]),
         ms=body["ms"],
         trace_id=body["trace_id"],
@@ -93,12 +84,6 @@ def row_of(body: Mapping[str, Any]) -> Row:
         failure=body["failure"],
         judge_usage=Usage(**body["judge_usage"]) if "judge_usage" in body else Usage(cost_usd=0.0),
     )
-
-
-def _citation(body: Mapping[str, Any]) -> Citation:
-    place = Place(**{**body["place"], "heading": tuple(body["place"]["heading"])})
-    start, end = body["sentence"]
-    return Citation(**{**body, "place": place, "supported": Support(body["supported"]), "sentence": (start, end)})
 
 
 class RowsFile(Sequence[Row]):
