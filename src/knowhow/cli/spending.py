@@ -70,7 +70,8 @@ def _told(preview: Preview) -> str:
     known = f" ({preview.known} answers are there already)" if preview.known else ""
     tokens = f"about {preview.prompt_tokens:,} + {preview.completion_low:,} to {preview.completion_high:,} tokens"
     judge = f", up to {preview.judge_calls} calls of the judge" if preview.judge_calls else ""
-    return f"{preview.recipe} with {preview.model}: {preview.calls} calls{known}, {tokens}{judge}, {_range(preview)}"
+    calls = f"at most {preview.calls} calls" if preview.at_most else f"{preview.calls} calls"
+    return f"{preview.recipe} with {preview.model}: {calls}{known}, {tokens}{judge}, {_range(preview)}"
 
 
 def _range(preview: Preview) -> str:

@@ -11,7 +11,7 @@ from knowhow.diagnose.posterior import LEAST
 from knowhow.diagnose.signals import Signal
 from knowhow.diagnose.solve import Opened
 from knowhow.evaluate.stats import estimate
-from knowhow.types import Cause, CauseShare, Check
+from knowhow.types import Cause, CauseShare, Check, Side
 
 APART = 5
 """Cases of one document, or one kind of question, from which they are a cluster of their own."""
@@ -74,7 +74,9 @@ def _name(one: Opened) -> str:
     if found[Signal.ABSTAINED] != "no":
         what = what.replace("wrong content", "declined" if found[Signal.ABSTAINED] == "wrongly" else "did not decline")
     parts = [what]
-    if found[Signal.ABSTAINED] != "not" and any(check.side == "knowledge" for check in failed):
+    expect = one.case.example.expect
+    told = bool(expect.facts or expect.evidence or expect.fields or expect.reference)
+    if told and found[Signal.ABSTAINED] != "not" and any(check.side is Side.KNOWLEDGE for check in failed):
         parts.append(_EVIDENCE[found[Signal.EVIDENCE]])
     if found[Signal.VERSIONS] != "one":
         parts.append("another version shown")

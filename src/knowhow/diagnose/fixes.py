@@ -81,8 +81,9 @@ def cluster_fix(cases: Sequence[Opened], names: Names, n: int) -> Fix | None:
     """The fix of the cause that makes up most of a cluster, with its gain in points of the `n` examples asked.
 
     The gain is the share of the cluster that the intervention standing for the fix recovered, times the cluster's
-    share of the examples; the interval is that of the share, by group. Cases in which it was not tried count with
-    the mean of those in which it was. Without any trial of it the gain is unmeasured.
+    share of the examples; the interval is that of the share, by group. Of the cases with this cause, those in which it
+    was not tried count with the mean of those in which it was; cases with another cause gain nothing. Without any trial
+    of it the gain is unmeasured.
     """
     weights: dict[Cause, float] = {}
     for one in cases:
@@ -103,12 +104,14 @@ def cluster_fix(cases: Sequence[Opened], names: Names, n: int) -> Fix | None:
 
 def _recovered(cases: Sequence[Opened], cause: Cause) -> tuple[float, float | None, float | None] | None:
     """Share of the cases that the cause's fix recovers, with its interval where there are groups enough."""
-    values = {i: rate for i, one in enumerate(cases) if (rate := _rate(one, cause)) is not None}
-    if not values:
+    having = [cause in one.causes for one in cases]
+    rates = [_rate(one, cause) if has else 0.0 for one, has in zip(cases, having, strict=True)]
+    tried = [rate for rate, has in zip(rates, having, strict=True) if has and rate is not None]
+    if not tried:
         return None
-    measured = list(values)
-    groups = [cases[i].case.example.group or cases[i].case.example.id for i in measured]
-    of = estimate([values[i] for i in measured], groups)
+    mean = sum(tried) / len(tried)
+    groups = [one.case.example.group or one.case.example.id for one in cases]
+    of = estimate([mean if rate is None else rate for rate in rates], groups)
     return (of.mean, of.low, of.high) if of.mean is not None else None
 
 
@@ -187,6 +190,8 @@ def _stale(one: Opened) -> str:
         return "say which document is in force: `supersedes` or `effective_at` in its front matter"
     uri = old[0]["uri"] if isinstance(old[0], dict) else old[0]
     version = f" (version {old[0]['version']})" if isinstance(old[0], dict) and old[0]["version"] else ""
+    if not isinstance(old[0], dict) or "replaced" in old[0]["why"]:
+        return f"take {uri}{version} out of the documents that are searched: a newer one says that it replaces it"
     return f"remove {uri}{version}, or say in the newer document that it supersedes it"
 
 
@@ -227,7 +232,7 @@ def _measurement(one: Opened) -> str:
         return f"correct the example: its evidence stands only in {version}, which was replaced"
     if one.signals.findings[Signal.GOLD] == "not-stated":
         return "correct the example: its evidence does not state the facts it expects"
-    return "look at the example: nothing that helps elsewhere helps here, so what it expects may be wrong"
+    return "look at the example first: nothing that helps elsewhere helps here; if it is right, try a stronger model"
 
 
 def _mends(one: Opened, move: Move) -> bool:

@@ -59,7 +59,7 @@ def _cause(cause: Cause, one: Opened) -> str:
                 "It declined although it had what it needs." if wrongly else "It answered what it should have declined."
             )
         case Cause.MEASUREMENT:
-            return "The example, not the answer, seems wrong."
+            return _measurement(one, source)
         case Cause.UNDETERMINED:
             named, chance = next(iter(one.belief.posterior.items()))
             return f"The cause cannot be told; likeliest is {named} ({chance:.0%})."
@@ -75,6 +75,15 @@ def _missing(one: Opened, source: str) -> str:
         depth = one.signals.details["depth"]
         return f"No document seems to say it: the best {depth} passages for the question and the facts do not."
     return f"No document says it: neither the index nor the source of {source} does."
+
+
+def _measurement(one: Opened, source: str) -> str:
+    outdated = [piece["outdated_version"] for piece in one.signals.details["evidence"] if piece["outdated_version"]]
+    if outdated:
+        return f"The example is outdated: its evidence stands in version {outdated[0]} of {source}, which was replaced."
+    if one.signals.findings[Signal.GOLD] == "not-stated":
+        return "The example seems wrong: its own evidence does not state what it expects."
+    return "The example may be wrong, or nothing this model can do: it fails whatever it is given."
 
 
 def _rank(one: Opened) -> str:

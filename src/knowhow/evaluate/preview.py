@@ -41,6 +41,8 @@ class Preview:
     judge_calls: int = 0
     unpriced: tuple[str, ...] = ()
     """Models among them whose price is unknown."""
+    at_most: bool = False
+    """`calls` is a bound, and fewer may do."""
 
 
 def preview_labels(judge: Judge, name: str, labels: Sequence[Labelled]) -> Preview:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -180,15 +182,19 @@ class Diagnosing:
     # finding a run again
 
     def _suite(self, body: Json, named: str | Path | None) -> tuple[Suite, list[str]]:
-        try:
-            suite = self._evaluations.suite(named or body["suite"])
-        except NotFound as error:
-            raise NotFound(f"{error}; name the file of the run's suite with --suite FILE") from None
+        suite = self._evaluations.suite(named) if named else self._beside(str(body["suite"]))
         split = Split(body["split"]) if body["split"] else Split.TEST
         same = (suite, limited(suite, split, body["n"] // max(body["draws"], 1)))
         if any(one.hash == body["suite_hash"] for one in same):
             return suite, []
         return suite, [f"{suite.name} is not quite the suite of the run; what it expects now is what counts"]
+
+    def _beside(self, name: str) -> Suite:
+        """The suite by its name, else a file of that name in this folder: a run keeps no path."""
+        for path in (Path(name), *sorted(Path().glob(f"{glob.escape(name)}.*"))):
+            with suppress(NotFound, UsageProblem):
+                return self._evaluations.suite(path)
+        raise NotFound(f"the suite {name} of the run is not in suites/ nor in this folder; name it with --suite FILE")
 
     def _recipe_of(self, body: Json) -> Recipe:
         """The run's recipe: one of the workspace that has its hash still, else as a trace of the run keeps it."""

@@ -1,0 +1,219 @@
+"""The command that says why answers failed: diagnose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from knowhow.cli import options
+from knowhow.cli.evaluating import Html, Markdown, Workers
+from knowhow.cli.output import clean, follow, note, print_table, size, styled, write, write_json
+from knowhow.cli.spending import DryRun, MaxCost, Spending, Yes, agree
+from knowhow.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from knowhow.diagnose.report import Report
+    from knowhow.types import CaseDiagnosis, Diagnosis
+    from knowhow.workspace import Workspace
+    from knowhow.workspace.diagnosing import Failures
+
+PROVIDER, BUDGET, PARTLY = 7, 6, 8
+LISTED = 20
+"""Cases that the terminal lists."""
+
+Run = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id or its beginning; else the newest run.")]
+SuiteFile = Annotated[
+    str | None, typer.Option("--suite", metavar="FILE", help="The run's suite, where it is not found by its name.")
+]
+Stronger = Annotated[
+    str | None, typer.Option("--stronger", metavar="MODEL", help="A stronger model, to see whether it would help.")
+]
+MaxCalls = Annotated[int | None, typer.Option("--max-calls", min=0, help="Model calls at most; 0 = signals only.")]
+Pool = Annotated[
+    bool | None,
+    typer.Option("--pool/--each", help="Judge cases together, 3 calls each, or one by one, 10. Else by number."),
+]
+
+
+def diagnose(
+    run: Run = None,
+    case: Annotated[str | None, typer.Option("--case", metavar="ID", help="Tell the story of one example.")] = None,
+    suite: SuiteFile = None,
+    stronger: Stronger = None,
+    max_calls: MaxCalls = None,
+    pool: Pool = None,
+    html: Html = None,
+    markdown: Markdown = None,
+    workers: Workers = 4,
+    max_cost: MaxCost = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    workspace: options.In = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say why answers failed, by experiment: knowledge or behaviour, which, and what mends it.
+
+    Interrupted, it goes on where it stopped. Exit code 6: the money is spent; 7: the model cannot be used; 8: it failed
+    half-way, and what was found until then is shown.
+
+    \b
+    Example: knowhow diagnose 3f2a --html diagnosis.html
+    """
+    from knowhow.workspace import Workspace
+
+    asked = Asked(case, suite, stronger or "", max_calls, pool, workers, html, markdown, as_json)
+    with Workspace.open(workspace) as opened:
+        report = _diagnosed(asked, opened, run, Spending(dry_run, yes, max_cost))
+        if report is None:
+            return
+        _write_reports(asked, report)
+        if as_json:
+            from knowhow.diagnose.report import diagnosis_json
+
+            write_json(diagnosis_json(report))
+        elif case is not None:
+            _print_story(report, opened)
+        else:
+            _print_report(report)
+    _end(report.diagnosis)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options say."""
+
+    case: str | None
+    suite: str | None
+    stronger: str
+    max_calls: int | None
+    pool: bool | None
+    workers: int
+    html: Path | None
+    markdown: Path | None
+    as_json: bool
+
+
+def _diagnosed(asked: Asked, opened: Workspace, run: str | None, spending: Spending) -> Report | None:
+    """The report; None after a dry run or a no."""
+    failures = _failures(asked, opened, run)
+    plan = failures.plan(max_calls=asked.max_calls, pool=asked.pool, workers=asked.workers)
+    if failures.rows and not agree([opened.diagnosing.preview(failures, plan)], spending, asked.as_json):
+        return None
+    return follow(opened.diagnosing.diagnose(failures, plan, max_cost=spending.max_cost))
+
+
+def _failures(asked: Asked, opened: Workspace, run: str | None) -> Failures:
+    if run is None:
+        newest = opened.evaluations.runs(limit=1)
+        if not newest:
+            raise UsageProblem("there is no run to diagnose; `knowhow evaluate SUITE` makes one")
+        run = str(newest[0]["run_id"])
+        note(f"the newest run: {run}, {newest[0]['recipe']} on {newest[0]['suite']}")
+    only = [asked.case] if asked.case is not None else []
+    return opened.diagnosing.failures(run, suite=asked.suite, stronger=asked.stronger, only=only)
+
+
+# --- what a person reads ----------------------------------------------------------------------------------
+
+
+def _print_report(report: Report) -> None:
+    from knowhow.diagnose.tables import clusters, mending, overview, summary, worked
+
+    found = report.diagnosis
+    write(clean(summary(found)))
+    if not found.failed:
+        return
+    write("")
+    print_table(overview(found))
+    write("")
+    print_table(clusters(found))
+    write("")
+    for cluster in found.clusters:
+        write(f"{styled(clean(cluster.name), 'bold')} ({size(cluster.n, 'case')})")
+        example = worked(cluster, found)
+        write(clean(f"  e.g. {example.id}: {example.why}"))
+        write(clean(f"  fix in {mending(cluster)}"))
+    _print_cases(found)
+    _print_notes(found)
+
+
+def _print_cases(found: Diagnosis) -> None:
+    from knowhow.diagnose.report import named
+
+    write("")
+    for one in found.cases[:LISTED]:
+        sure = max(one.posterior.values(), default=0.0)
+        write(clean(f"{one.id}  {named(one.causes)}  {sure:.0%}  {size(one.calls, 'call')}"))
+    if len(found.cases) > LISTED:
+        note(f"and {len(found.cases) - LISTED} more; --json or --html lists them all")
+    note(f"`knowhow diagnose {found.run} --case {found.cases[0].id}` tells one story in full")
+
+
+def _print_notes(found: Diagnosis) -> None:
+    for text in found.notes:
+        note(text, styled("note: ", "yellow"))
+
+
+def _print_story(report: Report, opened: Workspace) -> None:
+    """One case in full: what was asked and said, what is known, every experiment with its prompt and answer."""
+    from knowhow.diagnose.tables import interventions, mending, signals
+
+    one = report.diagnosis.cases[0]
+    write(f"{styled(clean(one.id), 'bold')}  {clean(report.questions[one.id])}")
+    write(clean(f"answered: {report.answers[one.id]}"))
+    for check, reason in one.signals.details["failed"].items():
+        write(clean(f"{check} failed: {reason}"))
+    write(f"\n{styled('Known without a call', 'bold')}")
+    print_table(signals(one))
+    if one.trials:
+        write(f"\n{styled('Experiments', 'bold')}")
+        print_table(interventions(one))
+        _print_trials(one, opened)
+    write(f"\n{styled('Finding', 'bold')}")
+    write(clean(one.why))
+    for name, chance in [*one.posterior.items()][:3]:
+        write(f"  {chance:4.0%}  {name}")
+    write(clean(f"{mending(one)}"))
+    note(f"stopped: {one.stopped}")
+    _print_notes(report.diagnosis)
+
+
+def _print_trials(one: CaseDiagnosis, opened: Workspace) -> None:
+    from knowhow.diagnose.words import MOVES
+    from knowhow.errors import NotFound
+
+    for trial in one.trials:
+        write(f"\n{styled(MOVES[trial.move], 'bold')} (draw {trial.draw})")
+        try:
+            trace = opened.trace(trial.trace_id) if trial.trace_id else None
+        except NotFound:
+            trace = None
+            note("its prompt rests on documents you may not see")
+        for turn in trace["prompt"] if trace else ():
+            write(styled(f"  {turn['role']}:", "dim"))
+            write(clean("\n".join(f"    {line}" for line in turn["content"].splitlines())))
+        write(clean(f"  answer: {trial.answer}"))
+        write(clean(f"  {trial.reason}"))
+
+
+def _write_reports(asked: Asked, report: Report) -> None:
+    from knowhow.diagnose.pages import to_markdown, to_page
+
+    for path, render in ((asked.html, to_page), (asked.markdown, to_markdown)):
+        if path is not None:
+            try:
+                path.write_text(render(report), "utf-8")
+            except OSError as error:
+                raise UsageProblem(f"cannot write {path}: {error.strerror}") from None
+
+
+def _end(found: Diagnosis) -> None:
+    if not found.stopped:
+        return
+    note(f"not finished: {found.stopped}; the same command goes on from here")
+    if "--max-cost" in found.stopped:
+        raise typer.Exit(BUDGET)
+    raise typer.Exit(PARTLY if found.calls else PROVIDER)
