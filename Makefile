@@ -57,6 +57,8 @@ prove: .venv/.tests ## measure anew what docs/results/ says; needs DATA
 	$(BIN)/python bench/handbooks.py --data $(DATA) > docs/results/handbooks.json
 	$(BIN)/python bench/readers.py $(DATA)/messy_docs --json > docs/results/readers.json
 	KNOWHOW_LEAK_TRIALS=100000 $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/test_leaks.py
+	KNOWHOW_KILLS=1000 $(BIN)/python -m pytest -o faulthandler_timeout=0 -s tests/test_store_crash.py
+	cd tests && ../$(BIN)/python test_ingest_random.py 1000
 
 clean: ## remove the environment and every cache
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
