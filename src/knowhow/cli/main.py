@@ -9,7 +9,20 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from knowhow.cli import adapters, answering, corpus, evaluating, history, judge, runs, serve, setup, store, suites
+from knowhow.cli import (
+    adapters,
+    answering,
+    corpus,
+    diagnose,
+    evaluating,
+    history,
+    judge,
+    runs,
+    serve,
+    setup,
+    store,
+    suites,
+)
 from knowhow.cli.output import note, styled, write_json
 from knowhow.errors import KnowhowError
 
@@ -48,6 +61,7 @@ app.add_typer(traces)
 app.command("feedback")(answering.feedback)
 app.command("evaluate")(evaluating.evaluate)
 app.command("compare")(evaluating.compare)
+app.command("diagnose")(diagnose.diagnose)
 suite = _group("suite", "Suites: files of examples, and what a right answer must hold.")
 suite.command("check")(suites.suite_check)
 suite.command("import")(suites.suite_import)
