@@ -19,7 +19,7 @@ C = Cause
 KNOWLEDGE = (C.LOST, C.MISSING, C.UNFOUND, C.OUTRANKED, C.STALE, C.UNUSED)
 BEHAVIOUR = (C.FORMAT, C.STYLE, C.LABEL, C.REASONING)
 SINGLE = (*KNOWLEDGE, *BEHAVIOUR, C.UNSTABLE, C.REFUSAL, C.MEASUREMENT)
-PAIRS = tuple((a, b) for a in KNOWLEDGE for b in BEHAVIOUR) + ((C.FORMAT, C.STYLE),)
+PAIRS = (*((a, b) for a in KNOWLEDGE for b in BEHAVIOUR), (C.FORMAT, C.STYLE))
 """Compounds that are considered: what is not known together with how it is not said."""
 COMPOUND = 0.2
 """Share of failures with two causes, before anything is seen."""
@@ -98,7 +98,7 @@ FINDINGS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "draws": {HEALTHY: {"all-fail": 0.85, "mixed": 0.15}, C.UNSTABLE: {"mixed": 0.8, "all-fail": 0.2}},
     "fails.content": {
         HEALTHY: {"no": 0.97, "yes": 0.03},
-        **dict.fromkeys(KNOWLEDGE, {"yes": 0.95, "no": 0.05}),
+        **{cause: {"yes": 0.95, "no": 0.05} for cause in KNOWLEDGE},
         C.FORMAT: {"yes": 0.6, "no": 0.4},
         C.UNSTABLE: {"yes": 0.6, "no": 0.4},
         C.REFUSAL: {"yes": 0.55, "no": 0.45},
@@ -106,7 +106,7 @@ FINDINGS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     },
     "fails.sources": {
         HEALTHY: {"no": 0.9, "yes": 0.1},
-        **dict.fromkeys(KNOWLEDGE, {"yes": 0.5, "no": 0.5}),
+        **{cause: {"yes": 0.5, "no": 0.5} for cause in KNOWLEDGE},
         C.MEASUREMENT: {"yes": 0.4, "no": 0.6},
     },
     "fails.format": {HEALTHY: {"no": 0.98, "yes": 0.02}, C.FORMAT: {"yes": 0.96, "no": 0.04}},

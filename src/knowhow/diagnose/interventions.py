@@ -71,7 +71,9 @@ def attempt(case: Case, lab: Lab, move: Move, draw: int) -> Trial:
     grounding = Check.GROUNDED in case.failed and move is not Move.NO_CONTEXT
     asking = Asking(case.example, recipe, case.evidence, number, grounding, hits, plan.shows.overlay)
     row, _, _ = ask_one(plan.setup, asking)
-    responses = {side: _response(case, plan, row, side) for side in sorted(case.sides)}
+    found = {side: _response(case, plan, row, side) for side in sorted(Side)}
+    # what was not seen to fail may have been masked by what did: a style shows only once there is an answer
+    responses = {side: one for side, one in found.items() if side in case.sides or one is not Response.UNMEASURED}
     return Trial(move, draw, responses, row.answer, _reason(case, plan, row), row.trace_id, row.usage.cost_usd)
 
 

@@ -21,9 +21,10 @@ SURE = 0.9
 LEAST = 0.5
 """Posterior below which no cause is named: as likely wrong as right."""
 WORTH = 0.01
-"""Information, in nats per generation, below which a move is not worth making."""
-COSTS: Mapping[Move, float] = {Move.NO_CONTEXT: 0.7, Move.STRONGER: 4.0, Move.PROBE: 200.0, Move.WIDE: 1.5}
-"""Price of a move in generations, where it is not 1: a prompt without context is short, a wide one long."""
+"""Information, in nats for the price of a generation, below which a move is not worth making."""
+COSTS: Mapping[Move, float] = {Move.NO_CONTEXT: 0.7, Move.STRONGER: 4.0, Move.WIDE: 1.5}
+"""Price of a move beside that of a generation: a prompt without context is short, a wide one long, a stronger model
+dear."""
 
 
 class Sets:
@@ -35,18 +36,22 @@ class Sets:
         single = [(1 - COMPOUND) / len(SINGLE)] * len(SINGLE)
         self.prior: Floats = np.array([*single, *([COMPOUND / len(PAIRS)] * len(PAIRS))])
         self._findings = {name: self._finding(name) for name in rates.names}
-        self._responses: dict[tuple[Move, Side], dict[Response, Floats]] = {}
+        self._responses: dict[tuple[Move, Side, bool], dict[Response, Floats]] = {}
 
     def finding(self, name: str, value: str) -> Floats:
         """Log probability of a finding under each set; nothing is known of one that was never expected or seen."""
         known = self._findings.get(name, {})
         return known.get(value, np.zeros(len(self.sets)))
 
-    def responses(self, move: Move, side: Side) -> dict[Response, Floats]:
-        """Probability of each response of a failed side under each set."""
-        if (move, side) not in self._responses:
-            self._responses[move, side] = self._response(move, side)
-        return self._responses[move, side]
+    def responses(self, move: Move, side: Side, *, failed: bool) -> dict[Response, Floats]:
+        """Probability of each response of a side to a move under each set; `failed` says whether it had failed before
+        or was not looked at."""
+        key = (move, side, failed)
+        if key not in self._responses:
+            rows = [self._of_set(causes, move, side, failed=failed) for causes in self.sets]
+            names = sorted({response for row in rows for response in row})
+            self._responses[key] = {name: np.array([row.get(name, 1e-3) for row in rows]) for name in names}
+        return self._responses[key]
 
     def _finding(self, name: str) -> dict[str, Floats]:
         """A cause moves a finding away from what it is in a healthy case; two causes move it by both their ratios."""
@@ -62,17 +67,13 @@ class Sets:
         total = sum(weights.values())
         return {value: np.log(found / total) for value, found in weights.items()}
 
-    def _response(self, move: Move, side: Side) -> dict[Response, Floats]:
-        rows = [self._of_set(causes, move, side) for causes in self.sets]
-        names = sorted({response for row in rows for response in row})
-        return {name: np.array([row.get(name, 1e-3) for row in rows]) for name in names}
-
-    def _of_set(self, causes: Causes, move: Move, side: Side) -> dict[Response, float]:
+    def _of_set(self, causes: Causes, move: Move, side: Side, *, failed: bool) -> dict[Response, float]:
         """A side that several causes broke passes only when the move mends each of them (noisy-and).
 
-        Which of the causes broke it is not known: every non-empty choice counts by its probability.
+        Which of the causes broke it is not known: every choice counts by its probability, none only where it had not
+        failed.
         """
-        if len(causes) == 1:
+        if len(causes) == 1 and failed:
             return self.rates.response(causes[0], move, side)
         whole = expected_response(HEALTHY, move)
         own = [self.rates.response(cause, move, side) for cause in causes]
@@ -81,7 +82,7 @@ class Sets:
         found: dict[Response, float] = dict.fromkeys(names, 0.0)
         total = 0.0
         for broke in product((True, False), repeat=len(causes)):
-            if not any(broke):
+            if failed and not any(broke):
                 continue
             weight = float(np.prod([p if did else 1 - p for p, did in zip(breaks, broke, strict=True)]))
             total += weight
@@ -103,23 +104,29 @@ class Belief:
     """Over `sets.sets`; sums to 1."""
     findings: Floats
     """Log likelihood of the findings under each set."""
+    trials: Floats
+    """Log likelihood of the trials under each set."""
     seen: Mapping[tuple[Move, Side], Mapping[Response, int]]
 
     @staticmethod
     def start(signals: Signals, sides: Iterable[Side], sets: Sets, prior: Floats | None = None) -> Belief:
-        """What the findings alone say; `prior` as `shares` gives it for a cluster, else the design's."""
+        """What the findings alone say; `prior` is the design's where none is given."""
         found = [sets.finding(name, value) for name, value in sorted(findings_of(signals).items())]
         total = np.sum(found, axis=0) if found else np.zeros(len(sets.sets))
-        return Belief(sets, frozenset(sides), sets.prior if prior is None else prior, total, {})
+        return Belief(sets, frozenset(sides), sets.prior if prior is None else prior, total, np.zeros_like(total), {})
 
     def after(self, trial: Trial) -> Belief:
         """The belief once a trial is seen; what it could not measure changes nothing."""
         seen = {key: dict(counts) for key, counts in self.seen.items()}
         for side, response in trial.responses.items():
-            if side in self.sides and response in self.sets.responses(trial.move, side):
+            if response in self.responses(trial.move, side):
                 counts = seen.setdefault((trial.move, side), {})
                 counts[response] = counts.get(response, 0) + 1
-        return replace(self, seen=seen)
+        return replace(self, seen=seen, trials=self._likelihood(seen))
+
+    def responses(self, move: Move, side: Side) -> dict[Response, Floats]:
+        """Probability of each response of a side of this case to a move, under each set."""
+        return self.sets.responses(move, side, failed=side in self.sides)
 
     def with_prior(self, prior: Floats) -> Belief:
         """The same evidence seen from another prior."""
@@ -129,14 +136,14 @@ class Belief:
     def likelihood(self) -> Floats:
         """Tempered log likelihood of everything seen, under each set."""
         temper = self.sets.rates.temper
-        return temper.findings * self.findings + temper.trials * self._trials()
+        return temper.findings * self.findings + temper.trials * self.trials
 
-    def _trials(self) -> Floats:
+    def _likelihood(self, seen: Mapping[tuple[Move, Side], Mapping[Response, int]]) -> Floats:
         """Draws of one move on one case: a Dirichlet-multinomial around the rates of each set."""
         spread = self.sets.rates.temper.spread
         total = np.zeros(len(self.sets.sets))
-        for (move, side), counts in sorted(self.seen.items()):
-            known = self.sets.responses(move, side)
+        for (move, side), counts in sorted(seen.items()):
+            known = self.responses(move, side)
             for response, count in sorted(counts.items()):
                 for i in range(count):
                     total += np.log(spread * known[response] + i)
@@ -177,20 +184,15 @@ def verdict(belief: Belief) -> Causes:
 
 
 def next_move(belief: Belief, possible: Iterable[Move], left: float) -> Move | None:
-    """The move that tells most about the causes per generation, at a price of at most `left` generations.
+    """The move that tells most about the causes for its price; each is one of the `left` generations.
 
-    None where the belief is sure enough, nothing is affordable, or no move would tell enough to be worth it.
+    None where the belief is sure enough, no generation is left, or no move would tell enough to be worth it.
     """
-    if belief.sure:
+    if belief.sure or left < 1:
         return None
-    gains = {move: information(belief, move) / cost(move) for move in possible if cost(move) <= max(left, 0)}
+    gains = {move: information(belief, move) / COSTS.get(move, 1.0) for move in possible if move is not Move.PROBE}
     best = max(sorted(gains), key=lambda move: gains[move], default=None)
     return best if best is not None and gains[best] >= WORTH else None
-
-
-def cost(move: Move) -> float:
-    """Price of one draw of a move, in generations."""
-    return COSTS.get(move, 1.0)
 
 
 def information(belief: Belief, move: Move) -> float:
@@ -198,7 +200,7 @@ def information(belief: Belief, move: Move) -> float:
     spread = belief.sets.rates.temper.spread
     joint = np.ones((1, len(belief.sets.sets)))
     for side in sorted(belief.sides):
-        known = belief.sets.responses(move, side)
+        known = belief.responses(move, side)
         counts = belief.seen.get((move, side), {})
         drawn = spread + sum(counts.values())
         chances = np.array([(spread * p + counts.get(response, 0)) / drawn for response, p in known.items()])
@@ -215,19 +217,23 @@ POOL = 2.0
 """Cases that the design's prior counts as beside the cases of a cluster."""
 
 
-def shares(sets: Sets, others: Sequence[Belief]) -> Floats:
-    """The prior for one more case of a cluster: the design's, and what was found of the others."""
-    found: Floats = POOL * sets.prior + sum((belief.weights for belief in others), np.zeros(len(sets.sets)))
-    return found / found.sum()
+def pooled(beliefs: Sequence[Belief], rounds: int = 8) -> list[Belief]:
+    """Every case seen from the shares of the others in its cluster, until these settle (mean field, leave one out).
 
-
-def pooled(beliefs: Sequence[Belief], rounds: int = 5) -> list[Belief]:
-    """Every case seen from the shares of the others in its cluster, until these settle (mean field, leave one out)."""
-    found = list(beliefs)
+    The prior of a case is the design's, as so many cases as `POOL`, and what is believed of every other case.
+    """
+    if not beliefs:
+        return []
+    base = POOL * beliefs[0].sets.prior
+    evidence = np.stack([belief.likelihood for belief in beliefs])
+    weights = np.stack([belief.weights for belief in beliefs])
     for _ in range(rounds):
-        for i, belief in enumerate(found):
-            found[i] = belief.with_prior(shares(belief.sets, found[:i] + found[i + 1 :]))
-    return found
+        priors = base + weights.sum(axis=0) - weights
+        priors /= priors.sum(axis=1, keepdims=True)
+        logs = np.log(priors) + evidence
+        weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+    return [belief.with_prior(prior) for belief, prior in zip(beliefs, priors, strict=True)]
 
 
 def _name(causes: Causes) -> str:

@@ -117,6 +117,8 @@ def findings_of(signals: Signals) -> dict[str, str]:
     for check in ("content", "format", "style", "label", "reasoning"):
         found[f"fails.{check}"] = "yes" if check in failed else "no"
     found["fails.sources"] = "yes" if failed & _SOURCES else "no"
+    if found.get("abstained") == "wrongly" and found["fails.style"] == "no":
+        del found["fails.style"]  # a decline has its own words, and their style is not looked at
     if found.get("draws") == "one":
         del found["draws"]
     return found
@@ -138,7 +140,7 @@ def learn(model: str, known: Sequence[Known], healthy: Iterable[Signals] = (), t
             sides.add(cause, side.value, "failed" if side in case.sides else "held", weight)
         for trial in case.trials:
             for side, response in trial.responses.items():
-                if response is not Response.UNMEASURED:
+                if side in case.sides and response is not Response.UNMEASURED:
                     responses.add(f"{trial.move} {side}", cause, response.value, weight)
     passing = [findings_of(one) for one in healthy]
     for found in passing:
