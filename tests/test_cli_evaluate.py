@@ -482,6 +482,13 @@ def test_a_judge_decides_only_after_it_agreed_with_people(call: Call, desk: Path
     assert judged["checks"]["content"]["mean"] == 1.0
 
 
+def test_every_further_recipe_that_is_put_to_the_test_split_is_counted(call: Call) -> None:
+    both = call("compare", "shop", "--recipes", "rag,gold")
+    assert not any("put to the test split" in note for one in both["recipes"] for note in one["notes"])
+    third = call("evaluate", "shop", "--recipe", "closed-book", "--models", "extractive")
+    assert "3 recipes were put to the test split of shop so far" in " ".join(third["notes"])
+
+
 def test_what_a_judge_costs_counts_before_and_while_it_is_spent(call: Call, desk: Path, fake: FakeChat) -> None:
     (desk / "knowhow.toml").write_text('[recipes.gold]\nmodel = "extractive"\n[prices]\n' + PRICED)
     rows = [{**DEPOSIT, "id": f"d{i}", "expect": {"reference": f"{i} euros."}} for i in range(6)]

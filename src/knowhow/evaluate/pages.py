@@ -111,10 +111,11 @@ def _against_cost(runs: Sequence[Run]) -> Section:
         x = costs[run.recipe.name] if priced else run.latency_ms.get("p50")
         if found and found.mean is not None and x is not None:
             points.append(Point(run.recipe.name, x, found.mean, found.low, found.high))
+    title = "Quality against cost" if priced else "Quality against latency"
     if not points or check is None:
-        return Section("Quality against cost", "<p>Nothing was measured anew, so there is no cost to show.</p>")
+        return Section(title, "<p>No recipe has an answer whose quality and cost are measured.</p>")
     label = "US dollars for 1,000 answers" if priced else "milliseconds for an answer (median)"
-    return Section("Quality against cost", scatter("Quality against cost", points, x_label=label, y_label=check.value))
+    return Section(title, scatter(title, points, x_label=label, y_label=check.value))
 
 
 def _check_plots(runs: Sequence[Run]) -> list[Section]:

@@ -12,13 +12,14 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --paper: #14181f; --soft: #9aa4b2; --line: #333b47;
   --fill: #6ea3f5; --good: #4cc38a; --bad: #f0776a; --panel: #1c222b; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 62rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 66rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 caption { text-align: left; color: var(--soft); padding-bottom: .4rem; }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { white-space: nowrap; } .number { text-align: right; font-variant-numeric: tabular-nums; }
+th { white-space: nowrap; } .number { text-align: right; font-variant-numeric: tabular-nums;
+  white-space: nowrap; }
 svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; }
 svg text { fill: var(--ink); } svg .soft { fill: var(--soft); } svg .grid { stroke: var(--line); }
 svg .mark { fill: var(--fill); } svg .range { stroke: var(--ink); stroke-width: 1.5; } svg .path { stroke: var(--fill);

@@ -182,7 +182,7 @@ class Evaluations:
                         f"${spent:.4f} are spent, more than --max-cost {max_cost:g}; what is done is kept: "
                         f"run it again with a higher --max-cost to go on"
                     )
-        return replace(self._evaluated(plan.suite, run), paid_usd=spent)
+        return replace(self._evaluated(plan, run), paid_usd=spent)
 
     def compare(
         self,
@@ -320,17 +320,19 @@ class Evaluations:
     def _judge(self, name: str) -> Judge:
         return Judge(self._parts.chat(name), self._parts.records, price_of(name, self._settings.prices))
 
-    def _evaluated(self, suite: Suite, run: Run) -> Evaluated:
+    def _evaluated(self, plan: Plan, run: Run) -> Evaluated:
         self.rows_folder.mkdir(parents=True, exist_ok=True)
         path = self.rows_folder / f"{run.id}.jsonl"
-        keys = (row_key(run.id, draw, example.id) for draw in range(run.draws) for example in chosen(suite, run.split))
+        keys = (
+            row_key(run.id, draw, example.id) for draw in range(run.draws) for example in chosen(plan.suite, run.split)
+        )
         found = (self._parts.records.get(ROW, key, ALL) for key in keys)
         write_lines((record.body for record in found if record is not None), path)
         rows = RowsFile(path)
-        return Evaluated(run, rows, path, tuple(self._notes(suite, run, rows)))
+        return Evaluated(run, rows, path, tuple(self._notes(plan, run, rows)))
 
-    def _notes(self, suite: Suite, run: Run, rows: Sequence[Row]) -> Iterator[str]:
-        yield from suite.notes
+    def _notes(self, plan: Plan, run: Run, rows: Sequence[Row]) -> Iterator[str]:
+        yield from plan.suite.notes
         if run.recipe.context is Context.FULL:
             yield from self._stuffed(rows)
         lost = {
@@ -341,13 +343,19 @@ class Evaluations:
         }
         if lost:
             yield f"{sorted(lost)[0]}{f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''}; ingest it first"
-        looks = sum(
-            1
-            for body in self.runs(limit=None)
-            if body["suite"] == run.suite and body["split"] == Split.TEST.value and run.split is Split.TEST
-        )
-        if looks > 1:
-            yield f"look number {looks} at the test split of {run.suite}: choosing by it wears it out"
+        if run.split is Split.TEST:
+            here = {recipe.hash for recipe in plan.recipes}
+            others = self._tried(run.suite) - here
+            if others:
+                yield (
+                    f"{len(others | here)} recipes were put to the test split of {run.suite} so far: choosing among "
+                    f"many by it wears it out"
+                )
+
+    def _tried(self, suite: str) -> set[str]:
+        """Hashes of the recipes that were ever put to the test split of a suite."""
+        on_test = (body for body in self.runs(limit=None) if body["split"] == Split.TEST.value)
+        return {body["recipe_hash"] for body in on_test if body["suite"] == suite}
 
     def _stuffed(self, rows: Sequence[Row]) -> Iterator[str]:
         """In which order a long context was filled and what did not fit."""
