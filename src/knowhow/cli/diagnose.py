@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from knowhow.cli import options
+from knowhow.cli.arguments import read_time
 from knowhow.cli.evaluating import Html, Markdown, Workers
 from knowhow.cli.output import clean, follow, note, print_table, size, styled, write, write_json
 from knowhow.cli.spending import DryRun, MaxCost, Spending, Yes, agree
@@ -38,10 +41,28 @@ Pool = Annotated[
 ]
 
 
+Rows = Annotated[
+    Path | None,
+    typer.Option("--rows", metavar="FILE", help="Another system's answers instead of a run (docs/diagnose.md)."),
+]
+Traces = Annotated[bool, typer.Option("--traces", help="Answers people judged wrong, instead of a run.")]
+Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="For --traces: asked since then, e.g. 7d.")]
+RecipeName = Annotated[str | None, typer.Option("--recipe", metavar="NAME", help="For --rows: what replays.")]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="For --rows: what answers; without, signals only."),
+]
+
+
 def diagnose(
     run: Run = None,
+    rows: Rows = None,
+    traces: Traces = False,
+    since: Since = None,
     case: Annotated[str | None, typer.Option("--case", metavar="ID", help="Tell the story of one example.")] = None,
     suite: SuiteFile = None,
+    recipe: RecipeName = None,
+    model: Model = None,
     stronger: Stronger = None,
     max_calls: MaxCalls = None,
     pool: Pool = None,
@@ -64,9 +85,10 @@ def diagnose(
     """
     from knowhow.workspace import Workspace
 
-    asked = Asked(case, suite, stronger or "", max_calls, pool, workers, html, markdown, as_json)
-    with Workspace.open(workspace) as opened:
-        report = _diagnosed(asked, opened, run, Spending(dry_run, yes, max_cost))
+    asked = Asked(case, max_calls, pool, workers, html, markdown, as_json)
+    about = About(run, rows, traces, since, suite, recipe, model, stronger or "")
+    with Workspace.open(workspace) as opened, _failures(about, opened, case) as (inner, failures):
+        report = _diagnosed(asked, inner, failures, Spending(dry_run, yes, max_cost))
         if report is None:
             return
         _write_reports(asked, report)
@@ -75,7 +97,7 @@ def diagnose(
 
             write_json(diagnosis_json(report))
         elif case is not None:
-            _print_story(report, opened)
+            _print_story(report, inner)
         else:
             _print_report(report)
     _end(report.diagnosis)
@@ -83,11 +105,9 @@ def diagnose(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the options say."""
+    """How it is to be diagnosed and told."""
 
     case: str | None
-    suite: str | None
-    stronger: str
     max_calls: int | None
     pool: bool | None
     workers: int
@@ -96,24 +116,59 @@ class Asked:
     as_json: bool
 
 
-def _diagnosed(asked: Asked, opened: Workspace, run: str | None, spending: Spending) -> Report | None:
+@dataclass(frozen=True, slots=True)
+class About:
+    """Whose failures: a run's, another system's, or those of live use; and what they are experimented on with."""
+
+    run: str | None
+    rows: Path | None
+    traces: bool
+    since: str | None
+    suite: str | None
+    recipe: str | None
+    model: str | None
+    stronger: str
+
+    def __post_init__(self) -> None:
+        named = [self.run is not None, self.rows is not None, self.traces]
+        if sum(named) > 1:
+            raise UsageProblem("name one of them: a run, --rows FILE or --traces")
+        if self.rows is None and (self.recipe or self.model):
+            raise UsageProblem("--recipe and --model are for --rows; a run is experimented on with its own")
+        if self.since is not None and not self.traces:
+            raise UsageProblem("--since is for --traces")
+
+
+def _diagnosed(asked: Asked, inner: Workspace, failures: Failures, spending: Spending) -> Report | None:
     """The report; None after a dry run or a no."""
-    failures = _failures(asked, opened, run)
     plan = failures.plan(max_calls=asked.max_calls, pool=asked.pool, workers=asked.workers)
-    if failures.rows and not agree([opened.diagnosing.preview(failures, plan)], spending, asked.as_json):
+    if failures.rows and not agree([inner.diagnosing.preview(failures, plan)], spending, asked.as_json):
         return None
-    return follow(opened.diagnosing.diagnose(failures, plan, max_cost=spending.max_cost))
+    return follow(inner.diagnosing.diagnose(failures, plan, max_cost=spending.max_cost))
 
 
-def _failures(asked: Asked, opened: Workspace, run: str | None) -> Failures:
-    if run is None:
-        newest = opened.evaluations.runs(limit=1)
-        if not newest:
-            raise UsageProblem("there is no run to diagnose; `knowhow evaluate SUITE` makes one")
-        run = str(newest[0]["run_id"])
-        note(f"the newest run: {run}, {newest[0]['recipe']} on {newest[0]['suite']}")
-    only = [asked.case] if asked.case is not None else []
-    return opened.diagnosing.failures(run, suite=asked.suite, stronger=asked.stronger, only=only)
+@contextmanager
+def _failures(about: About, opened: Workspace, case: str | None) -> Generator[tuple[Workspace, Failures], None, None]:
+    """The failures and the workspace in which they are experimented on."""
+    from knowhow.workspace.attaching import attached, complained
+
+    if about.rows is not None:
+        with attached(opened, about.rows, recipe=about.recipe, model=about.model) as (inner, found):
+            yield inner, found.only(case)
+    elif about.traces:
+        since = read_time(about.since, end_of_day=False) if about.since else None
+        yield opened, complained(opened, since=since).only(case)
+    else:
+        run = about.run or _newest(opened)
+        yield opened, opened.diagnosing.failures(run, suite=about.suite, stronger=about.stronger).only(case)
+
+
+def _newest(opened: Workspace) -> str:
+    runs = opened.evaluations.runs(limit=1)
+    if not runs:
+        raise UsageProblem("there is no run to diagnose; `knowhow evaluate SUITE` makes one")
+    note(f"the newest run: {runs[0]['run_id']}, {runs[0]['recipe']} on {runs[0]['suite']}")
+    return str(runs[0]["run_id"])
 
 
 # --- what a person reads ----------------------------------------------------------------------------------
@@ -135,7 +190,7 @@ def _print_report(report: Report) -> None:
         write(f"{styled(clean(cluster.name), 'bold')} ({size(cluster.n, 'case')})")
         example = worked(cluster, found)
         write(clean(f"  e.g. {example.id}: {example.why}"))
-        write(clean(f"  fix in {mending(cluster)}"))
+        write(clean(f"  fix in {mending(cluster)}" if cluster.fix else f"  {mending(cluster)}"))
     _print_cases(found)
     _print_notes(found)
 

@@ -107,23 +107,35 @@ def failures(row: Row) -> tuple[Check, ...]:
 
 
 def open_case(
-    example: Example, recipe: Recipe, rows: Sequence[Row], lab: Lab, *, overlay: Overlay | None = None
+    example: Example,
+    recipe: Recipe,
+    rows: Sequence[Row],
+    lab: Lab,
+    *,
+    overlay: Overlay | None = None,
+    given: Sequence[Hit] | None = None,
 ) -> Case:
     """The case with its evidence located in the documents it sees, and what its failed answer was shown.
 
-    What was shown is read from the trace of the first failed draw; where that is gone, it is what the search brings
-    up today.
+    What was shown is `given`, or read from the trace of the first failed draw; where that is gone, it is what the
+    search brings up today.
     """
     everyone = Corpus(
         lab.setup.store, lab.setup.embedder, None, Filter(access=frozenset({EVERYTHING}), as_of=example.as_of), overlay
     )
     evidence = locate_evidence([example], lambda uri, _: everyone.document(uri, 0))[example.id]
     bare = Case(example, recipe, tuple(rows), evidence, (), overlay=overlay)
-    trace = _trace(bare, lab)
-    shown, cut = _from_trace(bare, lab, trace) if trace else _from_search(bare, lab)
+    shown, cut = _shown(bare, lab, given)
     corpus = bare.corpus(lab)
     found = find(Search(example, recipe, corpus, lab.sources, lab.setup.verifier, shown, cut), evidence)
     return replace(bare, shown=shown, found=found)
+
+
+def _shown(case: Case, lab: Lab, given: Sequence[Hit] | None) -> tuple[tuple[Hit, ...], dict[Range, Fate]]:
+    if given is not None:
+        return tuple(given), {}
+    trace = _trace(case, lab)
+    return _from_trace(case, lab, trace) if trace else _from_search(case, lab)
 
 
 def _trace(case: Case, lab: Lab) -> Trace | None:

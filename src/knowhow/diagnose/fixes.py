@@ -43,6 +43,7 @@ class Names:
     """What commands are about: the run and its suite."""
 
     run: str
+    """Its id; where there is none, the option that named the failures: nothing can be tried on those."""
     suite: str
 
 
@@ -131,7 +132,7 @@ def _rate(one: Opened, cause: Cause) -> float | None:
 
 
 def _fix(cause: Cause, one: Opened, names: Names) -> Fix:
-    trying = f"knowhow diagnose {names.run} --try"
+    trying = "" if names.run.startswith("--") else f"knowhow diagnose {names.run} --try"
     match cause:
         case Cause.LOST:
             return Fix(Home.INGESTION, _lost(one), "knowhow ingest FOLDER")

@@ -8,6 +8,7 @@ from html import escape
 from knowhow.diagnose.report import Report, by_move, named
 from knowhow.diagnose.tables import (
     CAUSES,
+    about,
     cases,
     clusters,
     gain,
@@ -32,7 +33,7 @@ SHOWN = 200
 def to_markdown(report: Report) -> str:
     """Clusters first, then the cases, for a pull request or a wiki."""
     found = report.diagnosis
-    parts = [f"# Diagnosis of run {found.run}\n", f"{summary(found)}\n"]
+    parts = [f"# Diagnosis: {about(found)}\n", f"{summary(found)}\n"]
     if found.stopped:
         parts.append(f"**Not finished**: {found.stopped}\n")
     if found.failed:
@@ -59,7 +60,7 @@ def to_page(report: Report) -> str:
         left -= len(shown)
     notes = "".join(f"<p>{escape(note)}</p>" for note in (found.stopped, *found.notes) if note)
     sections.append(Section("Remarks", f'{notes}<p class="soft">Diagnosis {escape(found.id)}.</p>'))
-    return page(f"Diagnosis of run {found.run}", sections, summary=summary(found))
+    return page(f"Diagnosis: {about(found)}", sections, summary=summary(found))
 
 
 def _bars(title: str, causes: Sequence[CauseShare]) -> str:
@@ -72,8 +73,9 @@ def _cluster(cluster: Cluster, shown: Sequence[CaseDiagnosis], report: Report) -
     if cluster.fix is not None:
         fix = (
             f"<p><b>Fix in {escape(cluster.fix.home.value)}:</b> {escape(cluster.fix.action)}, "
-            f"expected gain {escape(gain(cluster.fix))}.</p><pre>{escape(cluster.fix.command)}</pre>"
+            f"expected gain {escape(gain(cluster.fix))}.</p>"
         )
+        fix += f"<pre>{escape(cluster.fix.command)}</pre>" if cluster.fix.command else ""
     drawn = _bars(cluster.name, cluster.causes) if len(cluster.causes) > 1 else ""
     told_of = "".join(_case(one, report) for one in shown)
     more = cluster.n - len(shown)

@@ -24,7 +24,7 @@ CAUSES = {
     Cause.REASONING: "wrong decision from given rules",
     Cause.UNSTABLE: "changes from draw to draw",
     Cause.REFUSAL: "declined, or answered, wrongly",
-    Cause.MEASUREMENT: "the example is wrong",
+    Cause.MEASUREMENT: "example wrong, or nothing helps",
     Cause.UNDETERMINED: "cannot be told",
 }
 _RESPONSES = {
@@ -39,9 +39,15 @@ _RESPONSES = {
 def summary(found: Diagnosis) -> str:
     """What was diagnosed, and what that took, in a sentence."""
     if not found.failed:
-        return f"Run {found.run}: none of {found.n} examples failed, so there is nothing to diagnose."
+        return f"{about(found)}: none of {found.n} examples failed, so there is nothing to diagnose."
     cost = "price unknown" if found.cost_usd is None else "no cost" if not found.cost_usd else f"${found.cost_usd:.4f}"
-    return f"Run {found.run}: {found.failed} of {found.n} examples failed; {found.calls} calls, {cost}."
+    return f"{about(found)}: {found.failed} of {found.n} examples failed; {found.calls} calls, {cost}."
+
+
+def about(found: Diagnosis) -> str:
+    """Whose failures they are: a run's by its id, else the file or the traces they are from."""
+    named = {"--traces": "Answers people judged"}.get(found.run, found.run.removeprefix("--rows "))
+    return named if found.run.startswith("--") else f"Run {found.run}"
 
 
 def overview(found: Diagnosis) -> Table:
@@ -120,7 +126,11 @@ def worked(cluster: Cluster, found: Diagnosis) -> CaseDiagnosis:
 
 def mending(one: Cluster | CaseDiagnosis) -> str:
     """What to do, in one line."""
-    return f"{one.fix.home.value}: {one.fix.action}. {one.fix.command}" if one.fix else "nothing was determined to mend"
+    return (
+        f"{one.fix.home.value}: {one.fix.action}. {one.fix.command}".rstrip()
+        if one.fix
+        else "nothing was determined to mend"
+    )
 
 
 def spent(found: Diagnosis) -> str:

@@ -90,7 +90,8 @@ def _rank(one: Opened) -> str:
     ranks = [piece["rank"] for piece in one.signals.details["evidence"] if piece["reached"] == "in-index"]
     depth = one.signals.details["depth"]
     known = [rank for rank in ranks if rank]
-    return f"only passage {max(known)} for the question" if known else f"not among its best {depth} passages"
+    where = f"it ranks {max(known)} of the best {depth}" if known else f"it is not among the best {depth} passages"
+    return f"was not brought up: for this question {where}"
 
 
 def _at(one: Opened) -> str:

@@ -6,7 +6,7 @@ import glob
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from knowhow.evaluate.single import Setup
 from knowhow.ports import Record
 from knowhow.prices import price_of
 from knowhow.settings import Settings
-from knowhow.types import EVERYTHING, Example, Json, Progress, Recipe, Row, Split, Suite
+from knowhow.types import EVERYTHING, Example, Hit, Json, Progress, Recipe, Row, Split, Suite
 from knowhow.workspace.evaluating import WORKERS, Evaluations, limited
 from knowhow.workspace.parts import Parts
 from knowhow.workspace.rereading import Rereading
@@ -48,10 +48,26 @@ class Failures:
     examples: int
     """Examples of the run that were answered."""
     notes: tuple[str, ...]
+    given: Mapping[str, tuple[Hit, ...]] = field(default_factory=dict)
+    """What the answers of another system were given, by example."""
+
+    signals_only: bool = False
+    """No model is named that could replay them."""
+
+    def only(self, id: str | None) -> Failures:
+        """Those of one example; None keeps all. Raises `NotFound` where it is not among them."""
+        if id is None:
+            return self
+        if id not in self.rows:
+            known = any(example.id == id for example in self.suite.examples)
+            what = "did not fail" if known else "is not in its suite; `knowhow runs show` lists its rows"
+            raise NotFound(f'"{id}" of {self.run} {what}')
+        return replace(self, rows={id: self.rows[id]})
 
     def plan(self, *, max_calls: int | None = None, pool: bool | None = None, workers: int = WORKERS) -> Plan:
         """How many calls at most, one case at a time or together."""
-        made = planned(self.run, self.suite.name, self.examples, len(self.rows), max_calls=max_calls, pool=pool)
+        most = 0 if self.signals_only else max_calls
+        made = planned(self.run, self.suite.name, self.examples, len(self.rows), max_calls=most, pool=pool)
         return replace(made, workers=workers)
 
 
@@ -72,18 +88,16 @@ class Diagnosing:
         self._recipe = recipe
         self._known = known
 
-    def failures(
-        self, run: str, *, suite: str | Path | None = None, stronger: str = "", only: Collection[str] = ()
-    ) -> Failures:
-        """The failures of a run (an id or its beginning), or of its examples in `only`.
+    def failures(self, run: str, *, suite: str | Path | None = None, stronger: str = "") -> Failures:
+        """The failures of a run (an id or its beginning).
 
         The suite is found by the run's name for it, or is `suite`. Raises `NotFound` where run, suite or recipe are
-        gone, and `UsageProblem` where `only` names an example that did not fail.
+        gone.
         """
         body = self._evaluations.run(run)
         found, notes = self._suite(body, suite)
         recipe = self._recipe_of(body)
-        rows, answered, extra = self._rows(body, found, only)
+        rows, answered, extra = self._rows(body, found)
         setup = self.setup(recipe)
         above = self.setup(replace(recipe, model=stronger, adapter="")) if stronger else None
         lab = Lab(found, setup, Rereading(self._parts.store), above)
@@ -159,8 +173,11 @@ class Diagnosing:
         yield Progress(0, len(failures.rows), "failures")
         with ThreadPoolExecutor(max(workers, 1), "open") as pool:
             try:
-                todo = ((examples[id], rows) for id, rows in failures.rows.items())
-                for case in pool.map(lambda one: open_case(one[0], recipe, one[1], lab), todo):
+                given = failures.given
+                todo = failures.rows.items()
+                for case in pool.map(
+                    lambda one: open_case(examples[one[0]], recipe, one[1], lab, given=given.get(one[0])), todo
+                ):
                     cases.append(case)
                     yield Progress(len(cases), len(failures.rows), "failures", case.example.id)
             finally:
@@ -218,23 +235,14 @@ class Diagnosing:
             f"run: knowhow evaluate {body['suite']} --recipe {name}"
         )
 
-    def _rows(
-        self, body: Json, suite: Suite, only: Collection[str]
-    ) -> tuple[dict[str, tuple[Row, ...]], int, list[str]]:
+    def _rows(self, body: Json, suite: Suite) -> tuple[dict[str, tuple[Row, ...]], int, list[str]]:
         """Failed examples with their draws, how many examples were answered, and remarks."""
         by_id: dict[str, list[Row]] = {}
         for row in self._evaluations.rows(body["run_id"], access=_ALL):
             by_id.setdefault(row.id, []).append(row)
-        unknown = set(only) - by_id.keys()
-        if unknown:
-            raise NotFound(f"run {body['run_id']} has no example {min(unknown)}; `knowhow runs show` lists its rows")
         answered = {id: rows for id, rows in by_id.items() if not all(row.failure for row in rows)}
         failed = {id: tuple(rows) for id, rows in answered.items() if any(failures(row) for row in rows)}
-        passed = set(only) - failed.keys()
-        if passed:
-            raise UsageProblem(f"{min(passed)} did not fail in run {body['run_id']}; there is nothing to diagnose")
-        order = [example.id for example in suite.examples if not only or example.id in only]
-        chosen = {id: failed[id] for id in order if id in failed}
+        chosen = {example.id: failed[example.id] for example in suite.examples if example.id in failed}
         return chosen, len(answered), list(_remarks(by_id, answered, failed, suite.examples))
 
 
