@@ -121,7 +121,7 @@ def test_a_recipe_table_changes_only_what_it_names(tmp_path: Path) -> None:
 
 
 def test_a_recipe_suits_its_model_where_nobody_chose_otherwise(tmp_path: Path) -> None:
-    suits = FITTED["local:starter"]
+    suits = FITTED["local:starter"].fields(Recipe())
     toml = """
         [recipes.wide]
         k = 6
@@ -143,6 +143,8 @@ def test_a_recipe_suits_its_model_where_nobody_chose_otherwise(tmp_path: Path) -
     assert result.recipe("other", {"model": "local:starter"}).k == suits["k"]
     assert result.recipe("rag", {"k": 6}).k == 6
     assert result.recipe("gold").budget == plain.budget, "only what is searched for has to be cut down"
+    assert result.recipe("gold").wording == suits["wording"]
+    assert result.recipe("closed-book").wording == plain.wording, "it has no documents to be worded about"
     assert rag.hash != plain.hash, "a recipe's hash says what it is asked with"
 
 

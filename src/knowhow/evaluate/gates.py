@@ -57,8 +57,8 @@ def read_level(gate: str) -> tuple[str, str, float]:
     if found is None:
         raise UsageProblem(f'the gate "{gate}" cannot be read; {_EXAMPLE}')
     name, sign, number, percent = found.groups()
-    known = {check.value for check in Check}
-    if name.split(".")[0] not in known | {"p50", "p95", "cost"}:
+    known = [check.value for check in Check]
+    if name.split(".")[0] not in {*known, "p50", "p95", "cost"}:
         raise UsageProblem(f'the gate "{gate}" names no check ({", ".join(known)}); {_EXAMPLE}')
     return name, sign, float(number) / (100 if percent else 1)
 

@@ -8,11 +8,26 @@ from typing import Any
 
 from knowhow.types import Context, Recipe, Wording
 
-FITTED: Mapping[str, Mapping[str, Any]] = {
-    "local:starter": {"k": 2, "budget": 600, "wording": Wording.SHORT},
+
+@dataclass(frozen=True, slots=True)
+class Suits:
+    """Fields that suit a model: `reading` where a recipe shows documents, `searching` where it searches them."""
+
+    reading: Mapping[str, Any]
+    searching: Mapping[str, Any]
+
+    def fields(self, recipe: Recipe) -> dict[str, Any]:
+        """Those that hold for `recipe`."""
+        if recipe.context is Context.NONE:
+            return {}
+        return {**self.reading, **(self.searching if recipe.context is Context.RETRIEVED else {})}
+
+
+FITTED: Mapping[str, Suits] = {
+    "local:starter": Suits({"wording": Wording.SHORT}, {"k": 2, "budget": 600}),
 }
-"""Model → fields of a recipe that searches, chosen by measurement (docs/answers.md): so small a model loses the answer
-among six passages and the question among long instructions."""
+"""By model, chosen by measurement (docs/answers.md): so small a model loses the answer among six passages and the
+question among long instructions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +43,9 @@ class Written:
 
     def fitted(self) -> Recipe:
         """As it is asked with: what nobody chose is what suits its model."""
-        suits = FITTED.get(self.recipe.model, {}) if self.recipe.context is Context.RETRIEVED else {}
-        return replace(self.recipe, **{name: value for name, value in suits.items() if name not in self.chosen})
+        suits = FITTED.get(self.recipe.model)
+        values = suits.fields(self.recipe) if suits else {}
+        return replace(self.recipe, **{name: value for name, value in values.items() if name not in self.chosen})
 
 
 def written(recipe: Recipe) -> Written:
