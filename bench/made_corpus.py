@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+
 from search_sets import Query, load
 
 GROUPS = 100
@@ -110,9 +111,7 @@ def _sentences(text: str) -> list[str]:
     return [piece for piece in pieces if 40 <= len(piece) <= 400]
 
 
-def _paragraph(
-    random: np.random.Generator, near: Sequence[str], texts: Sequence[tuple[str, Sequence[str]]]
-) -> str:
+def _paragraph(random: np.random.Generator, near: Sequence[str], texts: Sequence[tuple[str, Sequence[str]]]) -> str:
     drawn = random.random((40, 3)).tolist()
     return " ".join(_filled(random, drawn, near, texts))
 

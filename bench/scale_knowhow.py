@@ -16,12 +16,10 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from made_corpus import GROUPS, PER_DOCUMENT, MadeCorpus, customer, files, team
-from scale_common import Place, anonymous_mb, percentiles
 
 from knowhow import Workspace
 from knowhow.backends.embed_static import NAME, load_static
-from knowhow.ingest.batch import Batch, Vectors, cut
+from knowhow.ingest.batch import Batch, Vectors
 from knowhow.ingest.ingest import ingest
 from knowhow.ingest.readers import read_bytes
 from knowhow.ingest.split import embed_text
@@ -30,6 +28,8 @@ from knowhow.search.search import search
 from knowhow.store.sqlite import SqliteStore
 from knowhow.store.writing import OpenIndex
 from knowhow.types import EVERYTHING, Document, Extract, Filter, IndexSpec, Progress, Recipe, SearchMode, SplitSpec
+from made_corpus import GROUPS, PER_DOCUMENT, MadeCorpus, customer, files, team
+from scale_common import Place, anonymous_mb, percentiles
 
 ALL = Filter(access=frozenset({EVERYTHING}))
 DEPTH = Recipe("rag").depth
@@ -65,6 +65,7 @@ def load(place: Path, data: Path, size: int) -> dict[str, object]:
     found: dict[str, object] = {"documents": documents, "text_mb": round(written / 1e6, 1)}
     with Workspace.init(place / "desk") as desk:
         found |= _ingested(desk.ingest_stream(root), written)
+        assert not any(info.reason for info in desk.documents(access=ALL.access))
         began = time.perf_counter()
         again = desk.ingest(root)
         seconds = time.perf_counter() - began
@@ -75,7 +76,7 @@ def load(place: Path, data: Path, size: int) -> dict[str, object]:
     return found
 
 
-def load_bare(place: Path, size: int) -> dict[str, object]:
+def load_bare(place: Path) -> dict[str, object]:
     """The same without the embedder's cost, into a store that is not used again."""
     path = place / "bare.db"
     path.unlink(missing_ok=True)
@@ -325,7 +326,7 @@ def main() -> None:
     options = parser.parse_args()
     steps = {
         "load": lambda: load(options.place, options.data, options.size),
-        "bare": lambda: load_bare(options.place, options.size),
+        "bare": lambda: load_bare(options.place),
         "export": lambda: export(options.place, options.data, options.each),
         "ask": lambda: ask(options.place),
         "recall": lambda: recall(options.place),

@@ -62,7 +62,7 @@ def ingest(
 
     Everything is decided before anything is written: a refusal (`UsageProblem`) leaves the store as it was. After
     that each document is replaced atomically and stays replaced, so that closing the generator, or a crash, loses
-    at most one batch of work, and the same call goes on with the rest.
+    at most the few batches on their way, and the same call goes on with the rest.
 
     `name` prefixes the uris (`NAME/…`). `yes` allows removing more than half of a source. `access` and `rules` are
     the tags its documents carry; None leaves those of the last sync. `workers` is the number of reader processes.
@@ -82,8 +82,8 @@ def ingest(
     vectors = Vectors(store, [index], embedder)
     tally = _Tally(vectors)
     for plan in plans:
-        writer = Batch(store, index, spec, vectors)
-        yield from _sync(store, plan, writer, checked, tally, workers, ocr)
+        with Batch(store, index, spec, vectors) as batch:
+            yield from _sync(store, plan, batch, checked, tally, workers, ocr)
     return tally.report(time.monotonic() - started)
 
 
@@ -173,7 +173,7 @@ def _sync(
         for number, outcome in enumerate(outcomes, start=1):
             _take(outcome, plan, tagging, before.get(outcome.task.found.uri), batch, tally)
             if batch.is_full:
-                batch.write()
+                batch.send()
             yield Progress(number, total, "files", outcome.task.found.uri, tally.counts())
     batch.write()
 

@@ -40,7 +40,7 @@ class Limits:
     """Wall-clock and processor time for one file."""
     memory: int = 1_500_000_000
     """Bytes of address space of a worker."""
-    files: int = 200
+    files: int = 1_000
     """Files after which a worker is replaced."""
     resident: int = 600_000_000
     """Bytes a worker may hold after a file before it is replaced."""
@@ -156,10 +156,11 @@ def read_all(
 ) -> Generator[tuple[Path, Outcome], None, None]:
     """`Sandbox.read` with workers that are kept for the next call, so that one changed file costs no new process.
 
-    `workers` None takes one per processor, at most four. Without `ocr` scans are left unread.
+    `workers` None takes one per processor but one, which embeds and writes; at most eight, for their memory. Without
+    `ocr` scans are left unread.
     Safe from several threads: each has workers of its own.
     """
-    count = workers or min(4, os.cpu_count() or 1)
+    count = workers or max(1, min(8, (os.cpu_count() or 1) - 1))
     limits = Limits() if ocr else Limits(scans=0)
     with _lock:
         sandbox = next((idle for idle in _idle if idle.limits == limits), None) or Sandbox(limits=limits)

@@ -68,7 +68,8 @@ class Database:
         self.path = os.fspath(path)
         self._form = form
         self._local = threading.local()
-        self._open: list[apsw.Connection] = []
+        # A thread that ends takes its connection with it.
+        self._open: WeakSet[apsw.Connection] = WeakSet()
         self._lock = threading.Lock()
         self._process = os.getpid()
         _check_not_forked(_opened)
@@ -88,7 +89,7 @@ class Database:
         connection.execute("pragma synchronous=full; pragma foreign_keys=off")
         self._local.held = connection
         with self._lock:
-            self._open.append(connection)
+            self._open.add(connection)
         return connection
 
     @contextmanager
@@ -172,7 +173,7 @@ class Database:
     def close(self) -> None:
         """Closes every thread's connection."""
         with self._lock:
-            held, self._open = self._open, []
+            held, self._open = list(self._open), WeakSet()
             self._local = threading.local()
         for connection in held:
             connection.close()
