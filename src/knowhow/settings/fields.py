@@ -54,7 +54,7 @@ class Settings:
     access: tuple[str, ...] = _setting((), 'tags the command line asks with; ["*"] opens every document')
     offline: bool = _setting(False, "refuse every host that is not this machine")
     ocr: bool = _setting(True, "read scans and pictures where the ocr extra is installed")
-    workers: int = _setting(0, "processes that read files; 0 = one per core", 0)
+    workers: int = _setting(0, "processes that read files; 0 = one per core but one", 0)
     threads: int = _setting(0, "threads of a model in this process; 0 = one per core", 0)
     parallel: int = _setting(1, "questions a model in this process works on at once, each with a window of its own", 1)
     context_tokens: int = _setting(0, "window of a model in this process; 0 = its own, at most 8192", 0)
