@@ -22,10 +22,10 @@ from statistics import mean, median
 from typing import Any
 
 import numpy as np
-from readers import recall, words
 
 from knowhow.ingest.sandbox import Sandbox
 from knowhow.types import Extract
+from readers import recall, words
 
 DPI = 150
 LEAST_WORDS = 80

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from knowhow.answer.guard import untrusted
+from knowhow.answer.guard import trusted, untrusted
 from knowhow.answer.sentences import Unit, sentences
 from knowhow.answer.values import values
 from knowhow.answer.verify import Finding, Rarity, check, claim_terms, missing_values, probabilities
@@ -215,7 +215,7 @@ class Grounds:
         units, shown = self._units[index], self._shown[index]
         start, end = units[first].start, units[last].end
         before = shown.text[units[max(first - 2, 0)].start : start]
-        around = f"{shown.hit.title}\n{shown.hit.lead}\n{before}"
+        around = trusted(f"{shown.hit.title}\n{shown.hit.lead}\n{before}")
         entailed = probabilities(self._verifier, [(claim, f"{around}\n{shown.text[start:end]}")])[0]
         finding = check(claim, shown.text[start:end], around=around, rarity=self.rarity, entailed=entailed)
         return Stretch(index, start, end, finding)
@@ -226,7 +226,7 @@ class Grounds:
         around = "\n".join(
             f"{self._shown[stretch.index].hit.title}\n{self._shown[stretch.index].hit.lead}" for stretch in stretches
         )
-        finding = check(claim, text, around=around, rarity=self.rarity)
+        finding = check(claim, text, around=trusted(around), rarity=self.rarity)
         if finding.support is not Support.YES:
             return None
         return tuple(replace(stretch, finding=finding) for stretch in stretches)

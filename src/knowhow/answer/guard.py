@@ -69,6 +69,8 @@ _ORDERS = re.compile(
             r"preceding|all|any|"
             r"your|other|the)\b[^.!?\n]{0,40}\b(?:instructions?|prompts?|rules|directions|guidelines|documents|"
             r"context|orders)\b",
+            r"\b(?:ignore|disregard|forget)\b[^.!?\n]{0,20}\b(?:text|everything|content|passages?|sentences?)\b"
+            r"[^.!?\n]{0,20}\b(?:above|before)\b[^.!?\n]{0,20}\b(?:and|then|instead)\b",
             r"\b(?:your )?(?:new|real|actual|updated) (?:system )?(?:instructions?|task|prompt|orders) (?:is|are|:)",
             r"\byou are (?:now|no longer)\b[^.!?\n]{0,60}\b(?:ai|assistant|model|bot|chatbot|dan|mode|"
             r"unrestricted|pirate|admin)\b",
@@ -97,14 +99,15 @@ _ORDERS = re.compile(
             r"\bignorier\w*\b[^.!?\n]{0,40}\b(?:anweisung\w*|befehl\w*|regeln|vorgaben|anleitung\w*)",
             r"\b(?:vergiss|missachte)\b[^.!?\n]{0,40}\b(?:anweisung\w*|befehl\w*|regeln|vorgaben)",
             r"\b(?:antworte|schreibe|sage) (?:nur|immer|ausschließlich|stattdessen)\b",
-            r"\b(?:ignora\w*|olvida\w*|descarta\w*)\b[^.!?\n]{0,40}\b(?:instrucciones|órdenes|reglas|istruzioni|"
+            r"\b(?:ignora\w*|olvida\w*|descarta\w*|dimentica\w*|esque[cç]a\w*)\b[^.!?\n]{0,40}\b(?:instrucciones|"
+            r"órdenes|reglas|istruzioni|"
             r"regole|instruções)\b",
             r"\b(?:responde|contesta|di) (?:solo|solamente|únicamente|siempre)\b",
             r"\b(?:ignore[zr]?|oublie[zr]?)\b[^.!?\n]{0,40}\b(?:instructions|consignes|règles|ordres)\b",
             r"\b(?:réponds|répondez|répondre|dites|écris) (?:seulement|uniquement|toujours|simplement)\b",
             r"(?:忽略|无视|忘记|忽視|無視)[^。！？\n]{0,16}(?:指令|指示|说明|規則|规则|提示|命令)",
             r"(?:只|仅|必须)(?:需)?(?:回答|回复|輸出|输出|说)",
-            r"игнорируй\w*[^.!?\n]{0,40}(?:инструкц\w+|указани\w+|правил\w*)",
+            r"(?:игнорируй|забудь)\w*[^.!?\n]{0,40}(?:инструкц\w+|указани\w+|правил\w*)",
             r"(?:上記|以前|これまで)の(?:指示|命令)[^。\n]{0,8}(?:無視|忘れ)",
         )
     ),
@@ -145,6 +148,13 @@ def orders(text: str) -> list[tuple[int, int]]:
 def untrusted(text: str) -> list[tuple[int, int]]:
     """Ranges of `text` that bear nothing out: orders to the model, and what a reader of the document cannot see."""
     return orders(text) + [match.span() for match in _COMMENT.finditer(text)]
+
+
+def trusted(text: str) -> str:
+    """`text` without its `untrusted` ranges, on whose words nothing may rest."""
+    for start, end in sorted(untrusted(text), reverse=True):
+        text = text[:start] + text[end:]
+    return text
 
 
 def disarm(text: str, *, withhold: Sequence[tuple[int, int]] = ()) -> str:

@@ -79,7 +79,7 @@ def standard(recipe: Recipe) -> str:
 
 def block(passage: Shown) -> str:
     """One passage as the prompt shows it: its mark, where it is from and since when, and its text made harmless."""
-    return f"[{passage.mark}] {disarm(source(passage.hit))}\n{readable(passage.text)}"
+    return f"[{passage.mark}] {readable(source(passage.hit))}\n{readable(passage.text)}"
 
 
 def readable(text: str) -> str:

@@ -21,8 +21,8 @@ _CONTRAST = 8
 _LAYER = 0.8
 """Share of a page's characters that are not seen from which they are the text layer of a scan."""
 _FEW = 0.2
-"""Share up to which text that leaves no trace in the picture is believed to be hidden; more of it is a font that this
-machine cannot draw."""
+"""Share of a page's characters up to which text in another than the Latin alphabet that leaves no trace in the picture
+is believed to be hidden; more of it is a font that this machine does not have. Latin letters it can always draw."""
 
 
 def drop_hidden(page: PdfPage, found: PageText) -> list[Fragment]:
@@ -43,10 +43,13 @@ def drop_hidden(page: PdfPage, found: PageText) -> list[Fragment]:
     if pictures and _letters(unseen) + _letters(blank) >= _LAYER * _letters(inside):
         found.layer = True
         return _drop(found, off)
-    pale = [f for f in blank if f.pale]
-    if _letters(blank) <= _FEW * _letters(inside):
-        pale = blank
-    return _drop(found, [*off, *unseen, *pale])
+    few = _letters(blank) <= _FEW * _letters(inside)
+    return _drop(found, [*off, *unseen, *(f for f in blank if few or f.pale or _is_latin(f.text))])
+
+
+def _is_latin(text: str) -> bool:
+    letters = [char for char in text if char.isalnum()]
+    return sum(char.isascii() for char in letters) * 2 > len(letters)
 
 
 def _drop(found: PageText, hidden: list[Fragment]) -> list[Fragment]:
