@@ -187,6 +187,18 @@ def test_a_document_that_says_what_it_supersedes_wins_whatever_the_dates(world: 
     assert [p.hit.uri for p in answer.shown] == ["b.md"]
 
 
+def test_current_only_shows_nothing_of_a_superseded_document_whatever_it_says(world: World) -> None:
+    world.put("a.md", "Laptops: how long? Bring the old form to the desk.", title="Returns")
+    world.put("b.md", NEW, title="FAQ", supersedes="a.md")
+    both = world.ask(HOW_LONG, "Laptops can be returned within 45 days [1].")
+    assert {p.hit.uri for p in both.shown} == {"a.md", "b.md"}
+    answer = world.ask(HOW_LONG, "Laptops can be returned within 45 days [1].", replace(OPEN, current_only=True))
+    assert [p.hit.uri for p in answer.shown] == ["b.md"]
+    record = world.records.get("trace", answer.trace_id, frozenset())
+    assert record is not None
+    assert [(row["uri"], row["fate"]) for row in record.body["cut"]] == [("a.md", "superseded")]
+
+
 words = st.lists(
     st.sampled_from(["One two three.", "Four!", "Five six seven eight nine.", "ten"]), min_size=1, max_size=6
 )

@@ -9,6 +9,7 @@ from knowhow.answer import conflict, decline, prompt
 from knowhow.answer.asked import CONTEXT_URI, HIDDEN, Asked, Corpus
 from knowhow.answer.call import call
 from knowhow.answer.conflict import Conflict, Force
+from knowhow.answer.current import current
 from knowhow.answer.followup import understand
 from knowhow.answer.gather import Gathered, gather, given
 from knowhow.answer.links import Rinse
@@ -135,7 +136,8 @@ def _found(asked: Asked, log: Log) -> Gathered:
         return Gathered(tuple(asked.hits), order="the given passages, in their order")
     characters = log.room.tokens * CHARACTERS_PER_TOKEN
     found = gather(asked.recipe, asked.corpus, log.understood.search, asked.gold, characters)
-    return relevant(found, asked.recipe)
+    near = relevant(found, asked.recipe)
+    return current(near, asked.corpus) if asked.recipe.current_only else near
 
 
 def _pack(asked: Asked, log: Log) -> Conflict | None:

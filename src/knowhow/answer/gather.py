@@ -21,6 +21,8 @@ class Gathered:
     candidates: tuple[CandidateTrace, ...] = ()
     irrelevant: tuple[Hit, ...] = ()
     """Found, but below the recipe's relevance."""
+    superseded: tuple[Hit, ...] = ()
+    """Found, but another document says that it replaces theirs."""
     order: str = ""
     """How the hits are ordered, in words."""
     unread: int = 0

@@ -194,7 +194,7 @@ class Log:
     def _gone(self) -> list[tuple[Hit, Fate]]:
         """What the search let through and the prompt does not hold, with the reason."""
         return [
-            *((hit, Fate.SUPERSEDED) for hit in self.taken_back),
+            *((hit, Fate.SUPERSEDED) for hit in (*self.taken_back, *self.found.superseded)),
             *((hit, Fate.OVER_BUDGET) for hit in self.packed.over),
             *((hit, Fate.IRRELEVANT) for hit in self.found.irrelevant),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ from knowhow.errors import UsageProblem
 
 if TYPE_CHECKING:
     from knowhow.diagnose.report import Report
+    from knowhow.diagnose.trying import Tried
     from knowhow.types import CaseDiagnosis, Diagnosis
     from knowhow.workspace import Workspace
     from knowhow.workspace.diagnosing import Failures
@@ -54,6 +55,9 @@ Model = Annotated[
 ]
 
 
+TryFixes = Annotated[bool, typer.Option("--try", help="Then try the cheapest fixes on dev and prove the best on test.")]
+
+
 def diagnose(
     run: Run = None,
     rows: Rows = None,
@@ -64,6 +68,7 @@ def diagnose(
     recipe: RecipeName = None,
     model: Model = None,
     stronger: Stronger = None,
+    try_: TryFixes = False,
     max_calls: MaxCalls = None,
     pool: Pool = None,
     html: Html = None,
@@ -85,6 +90,8 @@ def diagnose(
     """
     from knowhow.workspace import Workspace
 
+    if try_ and (rows is not None or traces or case is not None):
+        raise UsageProblem("--try mends a run of a suite: name the run, and neither --rows, --traces nor --case")
     asked = Asked(case, max_calls, pool, workers, html, markdown, as_json)
     about = About(run, rows, traces, since, suite, recipe, model, stronger or "")
     with Workspace.open(workspace) as opened, _failures(about, opened, case) as (inner, failures):
@@ -92,14 +99,16 @@ def diagnose(
         if report is None:
             return
         _write_reports(asked, report)
-        if as_json:
-            from knowhow.diagnose.report import diagnosis_json
-
-            write_json(diagnosis_json(report))
-        elif case is not None:
+        if not as_json and case is not None:
             _print_story(report, inner)
-        else:
+        elif not as_json:
             _print_report(report)
+        tried = _tried(asked, inner, failures, report, Spending(dry_run, yes, max_cost)) if try_ else None
+    if as_json:
+        from knowhow.diagnose.report import diagnosis_json
+        from knowhow.diagnose.trying import tried_json
+
+        write_json(diagnosis_json(report) | ({"tried": tried_json(tried)} if tried else {}))
     _end(report.diagnosis)
 
 
@@ -169,6 +178,41 @@ def _newest(opened: Workspace) -> str:
         raise UsageProblem("there is no run to diagnose; `knowhow evaluate SUITE` makes one")
     note(f"the newest run: {runs[0]['run_id']}, {runs[0]['recipe']} on {runs[0]['suite']}")
     return str(runs[0]["run_id"])
+
+
+def _tried(asked: Asked, opened: Workspace, failures: Failures, report: Report, spending: Spending) -> Tried | None:
+    """What came of trying the cheapest fixes; None after a no."""
+    from knowhow.workspace.proposals import preview, to_try, try_fixes
+
+    tries = to_try(failures, report)
+    previews = (
+        [replace(one, recipe=f"trying {one.recipe}") for one in preview(opened, failures, tries)] if tries else []
+    )
+    if not agree(previews, spending, asked.as_json):
+        return None
+    left = None if spending.max_cost is None else spending.max_cost - (report.diagnosis.cost_usd or 0.0)
+    tried = follow(try_fixes(opened, failures, report, tries, workers=asked.workers, max_cost=left))
+    if not asked.as_json:
+        _print_tried(tried)
+    return tried
+
+
+def _print_tried(tried: Tried) -> None:
+    from knowhow.evaluate.tables import against
+    from knowhow.report import Table
+
+    write(f"\n{styled('Tried', 'bold')}")
+    if tried.baseline is not None:
+        rows = [("as it is", f"{tried.baseline:.0%}"), *((name, f"{share:.0%}") for name, share in tried.candidates)]
+        print_table(
+            Table(("fix", "without a failed check, on dev"), rows, frozenset({"without a failed check, on dev"}))
+        )
+    if tried.pairs:
+        write("")
+        print_table(against(tried.pairs))
+    write(clean(f"{tried.outcome.value}: {tried.reason}"))
+    if tried.proposal:
+        write(f"knowhow recipes adopt {tried.proposal}")
 
 
 # --- what a person reads ----------------------------------------------------------------------------------

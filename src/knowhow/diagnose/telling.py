@@ -15,9 +15,9 @@ _TESTS = {
     "in": "is one of",
     "not_in": "is none of",
 }
-_ANSWER = "When any of the documents says it, answer; decline only when none does."
-_DECLINE = "Answer only what the documents say in so many words; when they do not, decline."
-_MARKS = "End every sentence with the mark of the document that says it, like [1]."
+ANSWER = "When any of the documents says it, answer; decline only when none does."
+DECLINE = "Answer only what the documents say in so many words; when they do not, decline."
+MARKS = "End every sentence with the mark of the document that says it, like [1]."
 
 
 def told(case: Case, recipe: Recipe) -> str:
@@ -27,9 +27,9 @@ def told(case: Case, recipe: Recipe) -> str:
     if Check.REASONING in case.failed and expect.reasoning is not None:
         lines.append(rules(expect.reasoning))
     if Check.ABSTENTION in case.failed and recipe.context is not Context.NONE:
-        lines.append(_DECLINE if expect.abstain else _ANSWER)
+        lines.append(DECLINE if expect.abstain else ANSWER)
     if Check.CITATION in case.failed and recipe.cite:
-        lines.append(_MARKS)
+        lines.append(MARKS)
     return "\n".join(lines)
 
 

@@ -85,6 +85,8 @@ class Recipe:
     """Share of the vector side in the fused score, 0..1; 0.5 was measured best (docs/search.md)."""
     reranker: str = ""
     newest_first: bool = False
+    current_only: bool = False
+    """Documents that another one found says it supersedes are not shown."""
     relevance: float = 0.1
     """Hits with a lower `Hit.relevance` are not shown; with none left the answer is declined. 0 = no gate. 0.1 is
     the highest that cost no answer passage on the questions it was chosen on (docs/answers.md)."""

@@ -17,6 +17,7 @@ from knowhow.diagnose.case import Case, Lab, failures, open_case
 from knowhow.diagnose.diagnose import Plan, diagnose, planned
 from knowhow.diagnose.rates import rates_for
 from knowhow.diagnose.report import KIND, Report, diagnosis_json
+from knowhow.diagnose.trying import KIND as PROPOSAL
 from knowhow.errors import KnowhowError, NotFound, UsageProblem
 from knowhow.evaluate.preview import LEAST_REPLY, Preview
 from knowhow.evaluate.single import Setup
@@ -117,6 +118,10 @@ class Diagnosing:
             verifier=parts.verifier(recipe.verifier),
             price=price_of(recipe.model, self._settings.prices),
         )
+
+    def proposals(self) -> Iterator[Record]:
+        """Recipes that were proven and can be adopted, newest first."""
+        return self._parts.records.select(PROPOSAL, _ALL)
 
     def preview(self, failures: Failures, plan: Plan) -> Preview:
         """Calls, tokens and price at most; prompts are taken to be as long as those of the failed answers."""
