@@ -12,11 +12,13 @@ from typer.exceptions import Abort, TyperException
 from knowhow.cli import (
     adapters,
     answering,
+    bench,
     corpus,
     diagnose,
     evaluating,
     history,
     judge,
+    recipes,
     runs,
     serve,
     setup,
@@ -62,6 +64,9 @@ app.command("feedback")(answering.feedback)
 app.command("evaluate")(evaluating.evaluate)
 app.command("compare")(evaluating.compare)
 app.command("diagnose")(diagnose.diagnose)
+benches = _group("bench", "Measurements of Knowhow itself, on your own data.")
+benches.command("planted")(bench.bench_planted)
+app.add_typer(benches)
 suite = _group("suite", "Suites: files of examples, and what a right answer must hold.")
 suite.command("check")(suites.suite_check)
 suite.command("import")(suites.suite_import)
@@ -70,6 +75,9 @@ suite.command("draft")(suites.suite_draft)
 suite.command("keep")(suites.suite_keep)
 suite.command("from-traces")(suites.suite_from_traces)
 app.add_typer(suite)
+known = _group("recipes", "Recipes of this workspace.")
+known.command("adopt")(recipes.recipes_adopt)
+app.add_typer(known)
 past = _group("runs", runs.runs.__doc__)
 past.callback(invoke_without_command=True)(runs.runs)
 past.command("list")(runs.runs_list)
@@ -80,6 +88,7 @@ judges = _group("judge", "Models that judge what rules cannot decide.")
 judges.command("calibrate")(judge.judge_calibrate)
 app.add_typer(judges)
 app.command("serve")(serve.serve)
+app.command("mcp")(serve.mcp)
 keys = _group("keys", "API keys of the server.")
 keys.command("add")(serve.keys_add)
 keys.command("list")(serve.keys_list)

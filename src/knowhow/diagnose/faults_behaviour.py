@@ -10,9 +10,9 @@ from typing import Any
 
 from knowhow.diagnose.ground import Ground, Site
 from knowhow.diagnose.swap import swap
-from knowhow.types import Condition, Evidence, Form, Recipe
+from knowhow.types import Evidence, Form, Recipe
 
-HOT = 1.3
+HOT = 1.0
 """A temperature at which a model is not itself."""
 _CHATTY = (
     "Answer the question from the documents at length and in several sentences, as in a letter to a customer: repeat "
@@ -157,21 +157,6 @@ def field_corrupted(ground: Ground, site: Site) -> Site | None:
     return replace(site, example=replace(site.example, expect=replace(expect, fields=fields)))
 
 
-def rule_corrupted(ground: Ground, site: Site) -> Site | None:
-    """The suite's own decision table draws a limit elsewhere than the rules do."""
-    table = site.example.expect.reasoning
-    if table is None:
-        return None
-    numbers = [name for name, value in table.given.items() if isinstance(value, int) and not isinstance(value, bool)]
-    if not numbers:
-        return None
-    rules = tuple(replace(rule, when=tuple(_moved(one, numbers) for one in rule.when)) for rule in table.rules)
-    return replace(
-        site,
-        example=replace(site.example, expect=replace(site.example.expect, reasoning=replace(table, rules=rules))),
-    )
-
-
 def evidence_corrupted(ground: Ground, site: Site) -> Site | None:
     """The suite names a sentence of another document as the evidence."""
     expect = site.example.expect
@@ -203,10 +188,3 @@ def _sampled(recipe: Recipe, *, temperature: float, seed: int) -> Recipe:
 def _rule_line(line: str) -> bool:
     return line.lstrip().startswith(("-", "*", "Rules"))
 
-
-def _moved(condition: Condition, numbers: list[str]) -> Condition:
-    """A limit on a number, eight times as far."""
-    limit = condition.value
-    if condition.name in numbers and isinstance(limit, int) and not isinstance(limit, bool):
-        return replace(condition, value=8 * limit)
-    return condition

@@ -85,7 +85,6 @@ FAULTS = (
     Fault("gold-corrupted", Cause.MEASUREMENT, behaviour.gold_corrupted),
     Fault("label-corrupted", Cause.MEASUREMENT, behaviour.label_corrupted),
     Fault("field-corrupted", Cause.MEASUREMENT, behaviour.field_corrupted),
-    Fault("rule-corrupted", Cause.MEASUREMENT, behaviour.rule_corrupted),
     Fault("evidence-corrupted", Cause.MEASUREMENT, behaviour.evidence_corrupted),
 )
 COMPOSED = (

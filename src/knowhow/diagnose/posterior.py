@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from knowhow.types import Cause, Move, Response, Side, Signals, Trial
 Floats = NDArray[np.float64]
 Causes = tuple[Cause, ...]
 
+UNSEEN = 0.25
+"""Chance that a cause comes about in a way that no planted fault had, where some were learned."""
 SURE = 0.9
 """Posterior of a set of causes at which no more is tried."""
 LEAST = 0.5
@@ -27,71 +30,108 @@ COSTS: Mapping[Move, float] = {Move.NO_CONTEXT: 0.7, Move.STRONGER: 4.0, Move.WI
 dear."""
 
 
+Way = tuple[tuple[Cause, str], ...]
+"""One way in which a set of causes comes about: the kind of fault of each, "" = a kind that was never seen."""
+
+
 class Sets:
-    """Every set of causes that is considered, and what `rates` say each of them shows; arrays run over the sets."""
+    """Every set of causes that is considered, and what `rates` say each shows.
+
+    A set can come about in several ways, one per choice of kinds; arrays run over all ways of all sets, and `of` sums
+    them up per set.
+    """
 
     def __init__(self, rates: Rates) -> None:
         self.rates = rates
         self.sets: tuple[Causes, ...] = (*((cause,) for cause in SINGLE), *PAIRS)
-        single = [(1 - COMPOUND) / len(SINGLE)] * len(SINGLE)
-        self.prior: Floats = np.array([*single, *([COMPOUND / len(PAIRS)] * len(PAIRS))])
-        self._findings = {name: self._finding(name) for name in rates.names}
+        shares = [(1 - COMPOUND) / len(SINGLE)] * len(SINGLE) + [COMPOUND / len(PAIRS)] * len(PAIRS)
+        self._kinds = {cause: rates.kinds_of(cause) for cause in SINGLE}
+        ways = [list(product(*(self._each(cause) for cause in causes))) for causes in self.sets]
+        self.ways: tuple[Way, ...] = tuple(way for of_set in ways for way in of_set)
+        self._starts = np.cumsum([0, *(len(of_set) for of_set in ways[:-1])])
+        self.sizes = np.array([len(of_set) for of_set in ways])
+        self.prior: Floats = np.array(shares)
+        self.within: Floats = np.array([np.prod([self._share(*one) for one in way]) for way in self.ways])
+        self._findings: dict[tuple[str, str], Floats] = {}
         self._responses: dict[tuple[Move, Side, bool], dict[Response, Floats]] = {}
 
+    def of(self, ways: Floats) -> Floats:
+        """Sums over the ways of each set, along the last axis."""
+        found: Floats = np.add.reduceat(ways, self._starts, axis=-1)
+        return found
+
     def finding(self, name: str, value: str) -> Floats:
-        """Log probability of a finding under each set; nothing is known of one that was never expected or seen."""
-        known = self._findings.get(name, {})
-        return known.get(value, np.zeros(len(self.sets)))
+        """Log probability of a finding under each way; nothing is known of one that was never expected or seen."""
+        key = (name, value)
+        if key not in self._findings:
+            self._findings[key] = self._finding(name, value)
+        return self._findings[key]
 
     def responses(self, move: Move, side: Side, *, failed: bool) -> dict[Response, Floats]:
-        """Probability of each response of a side to a move under each set; `failed` says whether it had failed before
+        """Probability of each response of a side to a move under each way; `failed` says whether it had failed before
         or was not looked at."""
         key = (move, side, failed)
         if key not in self._responses:
-            rows = [self._of_set(causes, move, side, failed=failed) for causes in self.sets]
+            parts = {
+                (cause, kind): (self.rates.response(cause, kind, move, side), self.rates.breaks(cause, kind, side))
+                for cause, kinds in self._kinds.items()
+                for kind in kinds
+            }
+            rows = [_together([parts[one] for one in way], move, failed=failed) for way in self.ways]
             names = sorted({response for row in rows for response in row})
             self._responses[key] = {name: np.array([row.get(name, 1e-3) for row in rows]) for name in names}
         return self._responses[key]
 
-    def _finding(self, name: str) -> dict[str, Floats]:
+    def _each(self, cause: Cause) -> list[tuple[Cause, str]]:
+        return [(cause, kind) for kind in self._kinds[cause]]
+
+    def _share(self, cause: Cause, kind: str) -> float:
+        known = len(self._kinds[cause]) - 1
+        return UNSEEN if known and not kind else 1.0 if not known else (1 - UNSEEN) / known
+
+    def _finding(self, name: str, value: str) -> Floats:
         """A cause moves a finding away from what it is in a healthy case; two causes move it by both their ratios."""
-        healthy = self.rates.finding(HEALTHY, name)
-        ratios = {
-            cause: {value: p / healthy[value] for value, p in self.rates.finding(cause, name).items()}
-            for cause in SINGLE
-        }
-        weights = {
-            value: np.array([p * np.prod([ratios[cause][value] for cause in causes]) for causes in self.sets])
-            for value, p in healthy.items()
-        }
-        total = sum(weights.values())
-        return {value: np.log(found / total) for value, found in weights.items()}
+        healthy = self.rates.finding(HEALTHY, "", name)
+        if value not in healthy:
+            return np.zeros(len(self.ways))
+        values = list(healthy)
+        base = np.array([healthy[one] for one in values])
+        ratios = {}
+        for cause, kinds in self._kinds.items():
+            for kind in kinds:
+                found = self.rates.finding(cause, kind, name)
+                ratios[cause, kind] = np.array([found[one] for one in values]) / base
+        weights = base * np.array([np.prod([ratios[one] for one in way], axis=0) for way in self.ways])
+        logs: Floats = np.log(weights[:, values.index(value)] / weights.sum(axis=1))
+        return logs
 
-    def _of_set(self, causes: Causes, move: Move, side: Side, *, failed: bool) -> dict[Response, float]:
-        """A side that several causes broke passes only when the move mends each of them (noisy-and).
 
-        Which of the causes broke it is not known: every choice counts by its probability, none only where it had not
-        failed.
-        """
-        if len(causes) == 1 and failed:
-            return self.rates.response(causes[0], move, side)
-        whole = expected_response(HEALTHY, move)
-        own = [self.rates.response(cause, move, side) for cause in causes]
-        breaks = [self.rates.breaks(cause, side) for cause in causes]
-        names = {name for response in own for name in response} - {Response.FAIL}
-        found: dict[Response, float] = dict.fromkeys(names, 0.0)
-        total = 0.0
-        for broke in product((True, False), repeat=len(causes)):
-            if failed and not any(broke):
-                continue
-            weight = float(np.prod([p if did else 1 - p for p, did in zip(breaks, broke, strict=True)]))
-            total += weight
-            for name in names:
-                healthy = max(whole.get(name, 0.02), 0.02)
-                mended = [min(1.0, one.get(name, 0.01) / healthy) for one, did in zip(own, broke, strict=True) if did]
-                found[name] += weight * healthy * float(np.prod(mended))
-        responses = {name: p / total for name, p in found.items()}
-        return {**responses, Response.FAIL: max(1 - sum(responses.values()), 0.01)}
+def _together(
+    parts: Sequence[tuple[Mapping[Response, float], float]], move: Move, *, failed: bool
+) -> Mapping[Response, float]:
+    """How a side responds that several causes may have broken: it passes only when the move mends each that did
+    (noisy-and). `parts` are each cause's own responses and how often it breaks this side.
+
+    Which of the causes broke it is not known: every choice counts by its probability, none only where it had not
+    failed.
+    """
+    if len(parts) == 1 and failed:
+        return parts[0][0]
+    whole = expected_response(HEALTHY, move)
+    names = {name for own, _ in parts for name in own} - {Response.FAIL}
+    found: dict[Response, float] = dict.fromkeys(names, 0.0)
+    total = 0.0
+    for broke in product((True, False), repeat=len(parts)):
+        if failed and not any(broke):
+            continue
+        weight = prod(p if did else 1 - p for (_, p), did in zip(parts, broke, strict=True))
+        total += weight
+        for name in names:
+            healthy = max(whole.get(name, 0.02), 0.02)
+            mended = [min(1.0, own.get(name, 0.01) / healthy) for (own, _), did in zip(parts, broke, strict=True) if did]
+            found[name] += weight * healthy * prod(mended)
+    responses = {name: p / total for name, p in found.items()}
+    return {**responses, Response.FAIL: max(1 - sum(responses.values()), 0.01)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +143,16 @@ class Belief:
     prior: Floats
     """Over `sets.sets`; sums to 1."""
     findings: Floats
-    """Log likelihood of the findings under each set."""
+    """Log likelihood of the findings under each way."""
     trials: Floats
-    """Log likelihood of the trials under each set."""
+    """Log likelihood of the trials under each way."""
     seen: Mapping[tuple[Move, Side], Mapping[Response, int]]
 
     @staticmethod
     def start(signals: Signals, sides: Iterable[Side], sets: Sets, prior: Floats | None = None) -> Belief:
         """What the findings alone say; `prior` is the design's where none is given."""
         found = [sets.finding(name, value) for name, value in sorted(findings_of(signals).items())]
-        total = np.sum(found, axis=0) if found else np.zeros(len(sets.sets))
+        total = np.sum(found, axis=0) if found else np.zeros(len(sets.ways))
         return Belief(sets, frozenset(sides), sets.prior if prior is None else prior, total, np.zeros_like(total), {})
 
     def after(self, trial: Trial) -> Belief:
@@ -125,7 +165,7 @@ class Belief:
         return replace(self, seen=seen, trials=self._likelihood(seen))
 
     def responses(self, move: Move, side: Side) -> dict[Response, Floats]:
-        """Probability of each response of a side of this case to a move, under each set."""
+        """Probability of each response of a side of this case to a move, under each way."""
         return self.sets.responses(move, side, failed=side in self.sides)
 
     def with_prior(self, prior: Floats) -> Belief:
@@ -133,15 +173,18 @@ class Belief:
         return replace(self, prior=prior)
 
     @property
-    def likelihood(self) -> Floats:
-        """Tempered log likelihood of everything seen, under each set."""
-        temper = self.sets.rates.temper
-        return temper.findings * self.findings + temper.trials * self.trials
+    def ways(self) -> Floats:
+        """The posterior over `sets.ways`, evidence tempered; sums to 1."""
+        sets, temper = self.sets, self.sets.rates.temper
+        logs = temper.findings * self.findings + temper.trials * self.trials
+        found: Floats = np.repeat(self.prior, sets.sizes) * sets.within * np.exp(logs - logs.max())
+        found /= found.sum()
+        return found
 
     def _likelihood(self, seen: Mapping[tuple[Move, Side], Mapping[Response, int]]) -> Floats:
         """Draws of one move on one case: a Dirichlet-multinomial around the rates of each set."""
         spread = self.sets.rates.temper.spread
-        total = np.zeros(len(self.sets.sets))
+        total = np.zeros(len(self.sets.ways))
         for (move, side), counts in sorted(seen.items()):
             known = self.responses(move, side)
             for response, count in sorted(counts.items()):
@@ -153,10 +196,7 @@ class Belief:
     @property
     def weights(self) -> Floats:
         """The posterior over `sets.sets`; sums to 1."""
-        logs = np.log(self.prior) + self.likelihood
-        found: Floats = np.exp(logs - logs.max())
-        found /= found.sum()
-        return found
+        return self.sets.of(self.ways)
 
     @property
     def posterior(self) -> dict[str, float]:
@@ -196,9 +236,9 @@ def next_move(belief: Belief, possible: Iterable[Move], left: float) -> Move | N
 
 
 def information(belief: Belief, move: Move) -> float:
-    """Mutual information, in nats, between the causes and the responses of every failed side to one draw of `move`."""
-    spread = belief.sets.rates.temper.spread
-    joint = np.ones((1, len(belief.sets.sets)))
+    """Mutual information, in nats, between the set of causes and the responses to one draw of `move`."""
+    sets, spread = belief.sets, belief.sets.rates.temper.spread
+    joint = np.ones((1, len(sets.ways)))
     for side in sorted(belief.sides):
         known = belief.responses(move, side)
         counts = belief.seen.get((move, side), {})
@@ -206,9 +246,9 @@ def information(belief: Belief, move: Move) -> float:
         chances = np.array([(spread * p + counts.get(response, 0)) / drawn for response, p in known.items()])
         chances /= chances.sum(axis=0)
         joint = (joint[:, None, :] * chances[None, :, :]).reshape(-1, joint.shape[1])
-    weights = belief.weights
-    mixed = joint @ weights
-    return float((joint * np.log(joint)).sum(axis=0) @ weights - mixed @ np.log(mixed))
+    both = sets.of(joint * belief.ways)
+    weights, outcomes = both.sum(axis=0), both.sum(axis=1)
+    return float(np.sum(both * np.log(both / (outcomes[:, None] * weights[None, :]))))
 
 
 # --- clusters ---------------------------------------------------------------------------------------------
@@ -225,13 +265,12 @@ def pooled(beliefs: Sequence[Belief], rounds: int = 8) -> list[Belief]:
     if not beliefs:
         return []
     base = POOL * beliefs[0].sets.prior
-    evidence = np.stack([belief.likelihood for belief in beliefs])
     weights = np.stack([belief.weights for belief in beliefs])
+    evidence = weights / np.stack([belief.prior for belief in beliefs])
     for _ in range(rounds):
         priors = base + weights.sum(axis=0) - weights
         priors /= priors.sum(axis=1, keepdims=True)
-        logs = np.log(priors) + evidence
-        weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+        weights = priors * evidence
         weights /= weights.sum(axis=1, keepdims=True)
     return [belief.with_prior(prior) for belief, prior in zip(beliefs, priors, strict=True)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from knowhow.diagnose.expected import FINDINGS, HEALTHY, SIDES, STRENGTH, expected_finding, expected_response
@@ -13,6 +13,8 @@ from knowhow.types import EVERYTHING, Cause, Json, Move, Response, Side, Signals
 KIND = "rates"
 MOST = 25.0
 """Observations that one kind of fault counts as at most, so that a frequent kind does not stand for all of a cause."""
+LEAN = 3.0
+"""Observations that what a cause shows on the whole counts as, beside those of one of its kinds."""
 FLOOR = 0.02
 """Share of every distribution that is spread evenly over its values: one odd finding never rules a cause out."""
 _SOURCES = {"citation", "grounded"}
@@ -50,38 +52,51 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Learned counts beside the expected ones, for one model. Keys are values of the enums."""
+    """Learned counts of every kind of fault, beside what the design expects of its cause. For one model.
+
+    A cause shows itself in several ways: a wrong gold label and a wrong gold fact have little in common but that they
+    are wrong. So every kind that was learned is a way of its own, leaning on what its cause shows on the whole, and
+    each cause has one way more, "", for kinds that were never seen.
+    """
 
     model: str = ""
     """Empty: nothing was learned, the design's expectations alone."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Kind of fault → its cause."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Kind of fault → cases learned from."""
     findings: Counts = field(default_factory=dict)
-    """Finding → cause or `HEALTHY` → value → count."""
+    """Finding → kind or `HEALTHY` → value → count."""
     responses: Counts = field(default_factory=dict)
-    """"move side" → cause → response → count."""
+    """"move side" → kind → response → count."""
     sides: Counts = field(default_factory=dict)
-    """Cause → side → "failed" or "held" → count."""
+    """Side → kind → "failed" or "held" → count."""
     temper: Temper = field(default_factory=Temper)
     cases: int = 0
     """Planted cases that were learned from."""
 
-    def finding(self, cause: str, name: str) -> dict[str, float]:
-        """Probability of each value that was ever expected or seen of a finding, given the cause."""
+    def kinds_of(self, cause: str) -> tuple[str, ...]:
+        """The kinds of fault learned for a cause, and "" for any other."""
+        return ("", *sorted(kind for kind, of in self.kinds.items() if of == cause))
+
+    def finding(self, cause: str, kind: str, name: str) -> dict[str, float]:
+        """Probability of each value that was ever expected or seen of a finding."""
         seen = self.findings.get(name, {})
         values = {value for table in (FINDINGS.get(name, {}), seen) for counts in table.values() for value in counts}
-        return _mean(expected_finding(cause, name), seen.get(cause, {}), values)
+        return self._of(cause, kind, expected_finding(cause, name), seen, values)
 
-    def response(self, cause: str, move: Move, side: Side) -> dict[Response, float]:
-        """Probability of each response of a failed side to a move, given the cause that made it fail."""
+    def response(self, cause: str, kind: str, move: Move, side: Side) -> dict[Response, float]:
+        """Probability of each response of a side to a move, given what made it fail."""
         expected = {response.value: p for response, p in expected_response(cause, move).items()}
-        learned = self.responses.get(f"{move} {side}", {}).get(cause, {})
-        found = _mean(expected, learned, {*expected, *learned})
+        learned = self.responses.get(f"{move} {side}", {})
+        found = self._of(cause, kind, expected, learned, set(expected))
         return {Response(name): p for name, p in found.items()}
 
-    def breaks(self, cause: str, side: Side) -> float:
-        """How often the cause makes a check of `side` fail."""
+    def breaks(self, cause: str, kind: str, side: Side) -> float:
+        """How often it makes a check of `side` fail."""
         expected = SIDES[cause][0 if side is Side.KNOWLEDGE else 1]
-        learned = self.sides.get(cause, {}).get(side, {})
-        return _mean({"failed": expected, "held": 1 - expected}, learned, {"failed", "held"})["failed"]
+        shares = {"failed": expected, "held": 1 - expected}
+        return self._of(cause, kind, shares, self.sides.get(side, {}), set(shares))["failed"]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,21 +105,32 @@ class Rates:
 
     def to_json(self) -> Json:
         """As it is kept and shipped."""
-        return {
-            "model": self.model,
-            "cases": self.cases,
-            "temper": flat(self.temper),
-            "sides": _plain(self.sides),
-            "findings": _plain(self.findings),
-            "responses": _plain(self.responses),
-        }
+        return {**flat(self), "temper": flat(self.temper)}
 
     @staticmethod
     def from_json(body: Json) -> Rates:
         """The rates that `to_json` wrote."""
-        return Rates(
-            body["model"], body["findings"], body["responses"], body["sides"], Temper(**body["temper"]), body["cases"]
-        )
+        return Rates(**{**body, "temper": Temper(**body["temper"])})
+
+    def _of(
+        self,
+        cause: str,
+        kind: str,
+        expected: Mapping[str, float],
+        learned: Mapping[str, Mapping[str, float]],
+        values: set[str],
+    ) -> dict[str, float]:
+        """The cause on the whole: what is expected of it and its kinds, each counting as at most `MOST` cases; a kind:
+        its own counts beside that."""
+        kinds = [HEALTHY] if cause == HEALTHY else [one for one in self.kinds_of(cause) if one]
+        whole: dict[str, float] = {}
+        for one in kinds:
+            counts = learned.get(one, {})
+            weight = min(1.0, MOST / max(sum(counts.values()), 1.0))
+            for value, count in counts.items():
+                whole[value] = whole.get(value, 0.0) + weight * count
+        base = _mean(expected, STRENGTH, whole, values)
+        return _mean(base, LEAN, learned.get(kind, {}), values) if kind else base
 
 
 def findings_of(signals: Signals) -> dict[str, str]:
@@ -124,29 +150,31 @@ def findings_of(signals: Signals) -> dict[str, str]:
     return found
 
 
-def learn(model: str, known: Sequence[Known], healthy: Iterable[Signals] = (), temper: Temper | None = None) -> Rates:
+def learn(model: str, known: Sequence[Known], healthy: Sequence[Signals] = (), temper: Temper | None = None) -> Rates:
     """Counts of what single planted faults showed; compounds follow from their parts (docs/diagnose.md).
 
-    `healthy` are the findings of cases that pass. Every kind of fault counts as at most `MOST` cases.
+    `healthy` are the findings of cases that pass.
     """
     single = [case for case in known if len(case.causes) == 1]
-    sizes = Counter(case.kinds[0] for case in single)
     findings, responses, sides = _Tally(), _Tally(), _Tally()
     for case in single:
-        cause, weight = case.causes[0].value, min(1.0, MOST / sizes[case.kinds[0]])
+        kind = case.kinds[0]
         for name, value in findings_of(case.signals).items():
-            findings.add(name, cause, value, weight)
+            findings.add(name, kind, value)
         for side in Side:
-            sides.add(cause, side.value, "failed" if side in case.sides else "held", weight)
+            sides.add(side.value, kind, "failed" if side in case.sides else "held")
         for trial in case.trials:
             for side, response in trial.responses.items():
                 if side in case.sides and response is not Response.UNMEASURED:
-                    responses.add(f"{trial.move} {side}", cause, response.value, weight)
-    passing = [findings_of(one) for one in healthy]
-    for found in passing:
-        for name, value in found.items():
-            findings.add(name, HEALTHY, value, min(1.0, MOST / len(passing)))
-    return Rates(model, findings.counts, responses.counts, sides.counts, temper or Temper(), len(known))
+                    responses.add(f"{trial.move} {side}", kind, response.value)
+    for one in healthy:
+        for name, value in findings_of(one).items():
+            findings.add(name, HEALTHY, value)
+    kinds = {case.kinds[0]: case.causes[0].value for case in single}
+    sizes = Counter(case.kinds[0] for case in single)
+    return Rates(
+        model, kinds, sizes, findings.counts, responses.counts, sides.counts, temper or Temper(), len(known)
+    )
 
 
 def keep(records: Records, rates: Rates) -> None:
@@ -160,36 +188,26 @@ def rates_for(records: Records, model: str) -> Rates:
     return Rates.from_json(record.body) if record is not None else Rates()
 
 
-def _mean(expected: Mapping[str, float], learned: Mapping[str, float], values: Iterable[str]) -> dict[str, float]:
-    """Mean of a Dirichlet with `STRENGTH` expected observations and the learned ones, a little of it spread evenly."""
-    names = sorted({*expected, *learned, *values})
-    total = sum(learned.values()) + (STRENGTH if expected else 0.0)
-    if not names:
-        return {}
+def _mean(
+    base: Mapping[str, float], strength: float, learned: Mapping[str, float], values: set[str]
+) -> dict[str, float]:
+    """Mean of a Dirichlet with `strength` observations of `base` and the learned ones, a little of it spread evenly."""
+    names = sorted({*base, *learned, *values})
+    total = sum(learned.values()) + (strength if base else 0.0)
     if not total:
-        return dict.fromkeys(names, 1 / len(names))
+        return dict.fromkeys(names, 1 / max(len(names), 1))
     return {
-        name: (1 - FLOOR) * (STRENGTH * expected.get(name, 0.0) + learned.get(name, 0.0)) / total + FLOOR / len(names)
+        name: (1 - FLOOR) * (strength * base.get(name, 0.0) + learned.get(name, 0.0)) / total + FLOOR / len(names)
         for name in names
     }
 
 
 class _Tally:
-    """Weighted counts under two names."""
+    """Counts under two names."""
 
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, dict[str, float]]] = {}
 
-    def add(self, first: str, second: str, value: str, weight: float) -> None:
+    def add(self, first: str, second: str, value: str) -> None:
         found = self.counts.setdefault(first, {}).setdefault(second, {})
-        found[value] = found.get(value, 0.0) + weight
-
-
-def _plain(counts: Counts) -> Json:
-    return {
-        first: {
-            second: {value: round(count, 4) for value, count in sorted(found.items())}
-            for second, found in sorted(table.items())
-        }
-        for first, table in sorted(counts.items())
-    }
+        found[value] = found.get(value, 0.0) + 1.0

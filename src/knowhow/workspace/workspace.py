@@ -48,6 +48,7 @@ from knowhow.workspace.evaluating import Evaluations
 from knowhow.workspace.history import History
 from knowhow.workspace.home import data_folder, load_settings, start
 from knowhow.workspace.parts import Parts
+from knowhow.workspace.planting import Plantings
 from knowhow.workspace.readable import readable
 from knowhow.workspace.serving import Serving
 from knowhow.workspace.shapes import timestamp
@@ -73,6 +74,7 @@ class Workspace:
         self._parts = Parts(folder, loaded)
         self.evaluations = Evaluations(self._parts, folder, self.settings, self.recipe)
         self.diagnosing = Diagnosing(self._parts, self.settings, self.evaluations, self.recipe, self.recipes.values)
+        self.plantings = Plantings(self._parts, self.evaluations, self.diagnosing)
         rows, tags, keep = self.evaluations.rows_folder, self._tags(None), self.settings.retention_days
         self.history = History(folder, rows, self._parts.store, self._parts.records, tags, keep)
         self.drafting = Drafting(self._parts, self.settings)
