@@ -25,7 +25,7 @@ LISTED: Mapping[str, Price] = {
     "openai:text-embedding-3-large": Price(0.13, 0.0),
     "openai:text-embedding-3-small": Price(0.02, 0.0),
 }
-_HERE = ("local:", "st:", "static")
+_HERE = ("local:", "st:", "static", "classifier")
 _FREE = Price(0.0, 0.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -82,6 +83,28 @@ def values_differ(wanted: Mapping[str, Any], value: Any) -> list[str]:
         for name, expected in wanted.items()
         if name not in value or not same_json(value[name], expected)
     ]
+
+
+def fields_f1(wanted: Mapping[str, Any], value: Any) -> float:
+    """Harmonic mean of precision and recall over the single values of all fields, 0..1; a list counts by its items.
+
+    A value counts where its field, at any depth, holds an equal one. What cannot be read holds nothing.
+    """
+    right, given = Counter(_leaves(wanted)), Counter(_leaves(value if isinstance(value, dict) else {}))
+    both = sum((right & given).values())
+    return 2 * both / max(sum(right.values()) + sum(given.values()), 1)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(path, value as JSON) of everything in `value` that holds nothing else."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{path}/{name}")
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, f"{path}/*")
+    else:
+        yield path, json.dumps(value)
 
 
 def _shown(value: Any) -> str:

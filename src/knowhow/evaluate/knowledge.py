@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from knowhow.answer.sentences import sentences
-from knowhow.evaluate.form import json_of, values_differ
+from knowhow.evaluate.form import fields_f1, json_of, values_differ
 from knowhow.evaluate.ranking import common, gains, ndcg, overlap, reached, recall, reciprocal_rank
 from knowhow.evaluate.said import said, unmarked
 from knowhow.evaluate.squad import exact_match, f1
@@ -60,7 +60,8 @@ def retrieval(expect: Expect, evidence: Sequence[Located], seen: Seen | None, k:
 def content(expect: Expect, answer: Answer) -> Verdict:
     """Passes when every fact is stated, nothing forbidden is, and every named field has its value.
 
-    Measures `facts` (the share stated), and `em` and `f1` where there is one answer to compare with.
+    Measures `facts` (the share stated), `fields_f1` over the values of the fields, and `em` and `f1` where there is
+    one answer to compare with.
     """
     if not (expect.facts or expect.forbidden or expect.fields or expect.reference):
         return unmeasured("nothing is said about the content")
@@ -75,6 +76,8 @@ def content(expect: Expect, answer: Answer) -> Verdict:
         measures["facts"] = sum(held) / len(held)
     wrong = [f'does not state "{fact[0]}"' for fact, there in zip(expect.facts, held, strict=True) if not there]
     wrong += [f'states "{one}"' for one in expect.forbidden if mention(text, one) is Mention.STATED]
+    if expect.fields:
+        measures["fields_f1"] = fields_f1(expect.fields, json_of(answer.text)[0])
     wrong += values_differ(expect.fields, json_of(answer.text)[0])
     if wrong:
         return failed("; ".join(wrong), measures)

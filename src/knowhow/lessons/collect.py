@@ -133,13 +133,14 @@ def _row(path: Path, line: int, asked: str, target: str, labels: tuple[str, ...]
 
 
 def suite_lessons(suite: Suite, evidence: Mapping[str, Sequence[Located]], recipe: Recipe) -> Lessons:
-    """The train split as lessons in the form that `recipe` asks for, evidence as context by id.
+    """The train split as lessons in the form that `recipe` asks for, evidence as context by id; the dev split too,
+    to validate by while training.
 
     Drafts, and examples nobody said the right answer of, are left out and counted in the notes.
     """
     lessons, silent = [], 0
     for one in suite.examples:
-        if one.split is not Split.TRAIN or one.draft:
+        if one.split not in (Split.TRAIN, Split.DEV) or one.draft:
             continue
         target = right_answer(one.expect, as_json=recipe.form is Form.CONSTRAINED)
         if not target:
@@ -157,12 +158,13 @@ def suite_lessons(suite: Suite, evidence: Mapping[str, Sequence[Located]], recip
                 context=() if one.expect.abstain else places,
                 attached=one.context,
                 expect=one.expect,
+                split=one.split,
                 group=one.group,
                 access=one.access,
                 uris=frozenset(place.uri for place in places),
             )
         )
-    notes = (f"{silent} examples of the train split say nothing about a right answer",) if silent else ()
+    notes = (f"{silent} examples of the train and dev splits say nothing about a right answer",) if silent else ()
     return Lessons(suite.name, tuple(lessons), notes)
 
 

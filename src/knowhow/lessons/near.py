@@ -10,7 +10,7 @@ import numpy as np
 
 from knowhow.ports import Embedder, Floats
 
-ALIKE = 0.82
+ALIKE = 0.8
 """Similarity from which two texts count as the same; chosen in docs/results/lint.md."""
 _NEAREST = 30
 """Texts by embedding that are compared letter by letter."""

@@ -26,6 +26,7 @@ BUILT_IN: dict[str, Recipe] = {
         Recipe(name="rag+few-shot", form=Form.TOLD, shots=SHOTS),
         Recipe(name="rag+schema", form=Form.CONSTRAINED),
         Recipe(name="gold", context=Context.GOLD),
+        Recipe(name="classifier", model="classifier", context=Context.NONE, cite=False),
         Recipe(name="tuned", context=Context.NONE, cite=False, form=Form.TOLD, adapter="tuned"),
         Recipe(name="rag+tuned", form=Form.TOLD, adapter="rag+tuned"),
     )

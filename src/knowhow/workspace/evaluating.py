@@ -149,7 +149,7 @@ class Evaluations:
     def preview(self, plan: Plan, judge: str = "") -> list[Preview]:
         """Calls, tokens and price range of each recipe, the judge's included, without asking a model."""
         return [
-            preview(plan.suite, recipe, self._setup(recipe, judge), split=plan.split, draws=plan.draws)
+            preview(plan.suite, recipe, self.setup(recipe, plan.suite, judge), split=plan.split, draws=plan.draws)
             for recipe in plan.recipes
         ]
 
@@ -163,7 +163,7 @@ class Evaluations:
         """
         if judge:
             self.check_judge(judge)
-        setup = self._setup(recipe, judge)
+        setup = self.setup(recipe, plan.suite, judge)
         spent = 0.0
         flow = evaluate(plan.suite, recipe, setup, split=plan.split, draws=plan.draws, workers=workers)
         while True:
@@ -304,13 +304,14 @@ class Evaluations:
 
     # the parts
 
-    def _setup(self, recipe: Recipe, judge: str = "") -> Setup:
+    def setup(self, recipe: Recipe, suite: Suite, judge: str = "") -> Setup:
+        """What a recipe is asked with here."""
         parts = self._parts
         return Setup(
             parts.store,
             parts.records,
             parts.embedder(),
-            parts.chat(recipe.model, recipe.adapter),
+            parts.chat(recipe.model, recipe.adapter, suite),
             reranker=parts.reranker(recipe.reranker),
             verifier=parts.verifier(recipe.verifier),
             price=price_of(recipe.model, self._settings.prices),

@@ -14,11 +14,13 @@ from knowhow.backends.open import open_chat, open_embedder, open_reranker, open_
 from knowhow.backends.options import ConnectOptions
 from knowhow.backends.train_base import check_base
 from knowhow.errors import ConfigProblem
+from knowhow.evaluate.classifier import MODEL as CLASSIFIER
+from knowhow.evaluate.classifier import load_classifier, suite_classifier
 from knowhow.ingest.access_rules import parse_rules
 from knowhow.ports import ChatModel, Embedder, Records, Reranker, Store, Verifier
 from knowhow.settings import Loaded
 from knowhow.tune.registry import GGUF, Registry
-from knowhow.types import IndexSpec
+from knowhow.types import IndexSpec, Suite
 from knowhow.workspace.home import data_folder
 from knowhow.workspace.stores import open_stores
 
@@ -45,17 +47,30 @@ class Parts:
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def chat(self, name: str, adapter: str = "") -> ChatModel:
+    def chat(self, name: str, adapter: str = "", suite: Suite | None = None) -> ChatModel:
         """The model a recipe names, in this process with the adapter of this id; servers load adapters themselves.
 
-        Raises `ConfigProblem` where the adapter belongs to another model or its weights are gone.
+        A classifier learns from `suite`. Raises `ConfigProblem` where the adapter belongs to another model or its
+        weights are gone.
         """
+        if name.partition(":")[0] == CLASSIFIER:
+            return self._classifier(name.partition(":")[2], suite)
         if not adapter or not name.startswith(LOCAL):
             model: ChatModel = self._once("chat", name, lambda: open_chat(name, self._options))
             return model
         adapted: ChatModel = self._once(_WITH_ADAPTER, f"{name} {adapter}", lambda: self._adapted(name, adapter))
         self._forget_adapted()
         return adapted
+
+    def _classifier(self, file: str, suite: Suite | None) -> ChatModel:
+        if file:
+            return self._once(CLASSIFIER, file, lambda: load_classifier(Path(file).expanduser(), self.embedder()))
+        if suite is None:
+            raise ConfigProblem(
+                f'the model "{CLASSIFIER}" learns from a suite, so it can be evaluated and not asked; name a file '
+                f"that `knowhow tune` wrote as {CLASSIFIER}:FILE"
+            )
+        return self._once(CLASSIFIER, suite.hash, lambda: suite_classifier(suite, self.embedder()))
 
     def _adapted(self, name: str, adapter: str) -> ChatModel:
         known = self.adapters.get(adapter)
