@@ -27,6 +27,7 @@ from knowhow.answer.guard import orders
 from knowhow.answer.sentences import sentences
 from knowhow.answer.values import agree, values
 from knowhow.answer.verify import Rarity, check
+from knowhow.settings.fitted import written
 from knowhow.types import Answer, Context, Document, Hit, Message, Place, Range, Recipe, SearchMode, Shown, Support
 from knowhow.workspace import Workspace, answer_json
 
@@ -337,7 +338,8 @@ def nq_questions(args: argparse.Namespace) -> tuple[Workspace, list[str]]:
 
 
 def recipe(args: argparse.Namespace) -> Recipe:
-    return Recipe(model=args.model, k=args.k) if args.k else Recipe(model=args.model)
+    """`rag` as it is asked with by this model; `--k` counts as chosen."""
+    return written(Recipe()).changed({"model": args.model, **({"k": args.k} if args.k else {})}).fitted()
 
 
 def each(args: argparse.Namespace, name: str, items: Iterable[int], one: Callable[[int], Row]) -> list[Row]:

@@ -33,6 +33,7 @@ from knowhow.types import (
     Range,
     Recipe,
     Row,
+    SearchMode,
     Support,
     Usage,
 )
@@ -178,12 +179,14 @@ def _range(row: Json) -> Range:
 def _support(setup: Setup, asking: Asking, answer: Answer) -> Callable[[str], tuple[Support, str]]:
     """Looks a sentence up in the corpus, unless the answer's own citation already bears it out.
 
-    A recipe's verifier decides about the words here too, as it does about its citations.
+    A recipe's verifier decides about the words here too, as it does about its citations. Without one a range must hold
+    the sentence's own words, so words find it and no vector is needed.
     """
     borne_out = {
         unmarked(answer.text[slice(*one.sentence)]) for one in answer.citations if one.supported is Support.YES
     }
-    recipe = Recipe(index=asking.recipe.index, k=_LOOKED_UP)
+    mode = SearchMode.HYBRID if setup.verifier else SearchMode.KEYWORD
+    recipe = Recipe(index=asking.recipe.index, k=_LOOKED_UP, mode=mode)
 
     def support(claim: str) -> tuple[Support, str]:
         if claim in borne_out:
