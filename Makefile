@@ -65,9 +65,17 @@ bench: .venv/.tests ## how fast the store is at 10,000 passages, as JSON
 
 # Larger data sets beside the repository.
 DATA ?= ../shared/data
+# What was asked stays in build/prove, so an interrupted run goes on; `make clean` starts anew.
+EVALUATE := $(BIN)/python bench/evaluate_quality.py --data $(DATA) --work build/prove --write
 prove: .venv/.tests ## measure anew what docs/results/ says; needs DATA
 	$(BIN)/python bench/stats_simulation.py
 	$(BIN)/python bench/human_agreement.py $(DATA)
+	set -e; for set in nq banking77 clinc150; do $(EVALUATE) $$set --limit 200; done
+	$(EVALUATE) clapnq --limit 300
+	$(EVALUATE) clapnq --limit 300 --model extractive
+	$(EVALUATE) hotpot --limit 100 --model extractive
+	$(BIN)/python bench/evaluate_overhead.py 1000 10000 --grounding
+	$(BIN)/python bench/ask_quality.py nq --model local:starter --data $(DATA) --work build/prove/ask --write
 	$(BIN)/python bench/handbooks.py --data $(DATA) > docs/results/handbooks.json
 	$(BIN)/python bench/readers.py $(DATA)/messy_docs --json > docs/results/readers.json
 	KNOWHOW_LEAK_TRIALS=100000 $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/test_leaks.py
