@@ -1,6 +1,6 @@
 """Trains the starter on commits and their changelog lines, and says what that took: price, speed, memory, parity.
 
-    python bench/training.py ../shared/data/ruff_changelog_style --rows 200 --out training.json
+python bench/training.py ../shared/data/ruff_changelog_style --rows 200 --out training.json
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 from knowhow.answer import prompt
+from knowhow.backends.train_base import Machine, find_base, load_model, load_tokenizer
 from knowhow.backends.train_lora import LoraTrainer
-from knowhow.types import Context, Recipe, Step, TrainPlan, TrainRow
+from knowhow.backends.train_rows import tokenize
+from knowhow.types import Context, Device, Precision, Recipe, Step, TrainPlan, TrainRow
 from knowhow.types.plain import to_plain
 
 RECIPE = Recipe(
@@ -32,6 +34,28 @@ def rows(folder: Path) -> list[TrainRow]:
 
 def _row(id: str, pair: dict[str, str]) -> TrainRow:
     return TrainRow(id, prompt.messages(pair["commit_subject"], (), RECIPE), pair["changelog_line"])
+
+
+def whole_loss(base: str, adapter: str, looks: list[TrainRow]) -> dict[str, float]:
+    """Mean loss per reply token in float32, without and with the adapter, whatever it was trained in."""
+    import torch
+    from peft import PeftModel
+
+    found = find_base(base)
+    tokens, _ = tokenize(looks, TrainPlan(base=base), load_tokenizer(found))
+    model = PeftModel.from_pretrained(load_model(found, Machine(Device.CPU, Precision.FLOAT32, 1)), adapter).eval()
+
+    def loss() -> float:
+        total = 0.0
+        with torch.no_grad():
+            for one in tokens:
+                logits = model(torch.tensor([one.prompt + one.target])).logits[0, len(one.prompt) - 1 : -1]
+                total += float(torch.nn.functional.cross_entropy(logits, torch.tensor(one.target), reduction="sum"))
+        return total / sum(len(one.target) for one in tokens)
+
+    with model.disable_adapter():
+        before = loss()
+    return {"before": before, "after": loss()}
 
 
 def main() -> None:
@@ -64,6 +88,7 @@ def main() -> None:
         began = time.time()
         parity = trainer.parity(plan.base, trained.folder, looks)
         compared = time.time() - began
+        losses = whole_loss(plan.base, trained.folder, looks)
         size = {path.name: path.stat().st_size for path in Path(trained.folder).iterdir()}
     tokens = trained.counted.prompt_tokens + trained.counted.target_tokens
     report = {
@@ -72,6 +97,7 @@ def main() -> None:
         "trained": to_plain(trained),
         "tokens_per_s": tokens * trained.losses[-1][0] * plan.batch / trained.counted.rows / trained.seconds,
         "parity": to_plain(parity) | {"took_s": compared},
+        "loss_float32": losses,
         "bytes": size,
     }
     text = json.dumps(report, indent=2)

@@ -86,6 +86,18 @@ def test_equal_plans_give_equal_adapters_and_others_do_not(tmp_path: Path) -> No
     assert name(trained(quick, tmp_path / "d", rows(24, seed=1))) != first
 
 
+def test_in_bfloat16_the_adapter_itself_stays_float32(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    quick = plan(tmp_path, precision=Precision.BFLOAT16, max_steps=4)
+    done = trained(quick, tmp_path / "t", rows(40))
+    assert done is not None
+    assert done.precision is Precision.BFLOAT16
+    assert done.losses[-1][1] < done.losses[0][1]
+    tensors = load_file(Path(done.folder) / "adapter_model.safetensors").values()
+    assert {str(one.dtype) for one in tensors} == {"float32"}
+
+
 @pytest.mark.parametrize("changes", [{}, {"dropout": 0.1}])
 def test_a_training_that_was_stopped_goes_on_to_the_very_same_adapter(
     tmp_path: Path, changes: dict[str, object]
