@@ -75,6 +75,14 @@ def test_a_low_k_leaves_the_evidence_among_the_candidates_and_a_wide_context_bri
     assert trial.draw == 0
 
 
+def test_evidence_behind_the_budget_was_cut_off_and_not_missed_by_search(tmp_path: Path) -> None:
+    world = bench(tmp_path, stubborn)
+    world.world.put("policies/returns.md", "How long a laptop can be returned is told here. " * 4 + RETURNS_TEXT)
+    case, lab = world.case(recipe=replace(OPEN, k=1, budget=30))
+    found = signals(case, lab).findings
+    assert (found["evidence"], found["cut-by"], found["truncated"]) == ("in-candidates", "over-budget", "evidence")
+
+
 def test_an_asker_without_the_tags_is_told_so_and_nothing_is_shown_to_the_model(tmp_path: Path) -> None:
     world = bench(tmp_path)
     world.world.put("policies/returns.md", RETURNS_TEXT, access=frozenset({"hr"}))

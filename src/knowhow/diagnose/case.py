@@ -151,8 +151,12 @@ def _from_trace(case: Case, lab: Lab, trace: Trace) -> tuple[tuple[Hit, ...], di
         document = corpus.document(row["uri"], row["version"]) if row["uri"] != CONTEXT_URI else None
         if document is not None:
             hits.append(excerpt(document, row["start"], row["end"], len(hits) + 1))
-    cut = {_range(row): Fate(row["fate"]) for row in (*trace.cut, *trace.candidates) if row["fate"] != Fate.SHOWN}
-    return tuple(hits), cut
+    return tuple(hits), {_range(row): _cut_by(Fate(row["fate"])) for row in (*trace.cut, *trace.candidates)}
+
+
+def _cut_by(fate: Fate) -> Fate:
+    """What kept evidence in a candidate from being shown: where the candidate itself was, its end was cut off."""
+    return Fate.OVER_BUDGET if fate in (Fate.SHOWN, Fate.MERGED) else fate
 
 
 def _range(row: Json) -> Range:
@@ -174,7 +178,6 @@ def _from_search(case: Case, lab: Lab) -> tuple[tuple[Hit, ...], dict[Range, Fat
         reranker=corpus.reranker,
     )
     near = [hit for hit in found.hits if hit.relevance >= case.recipe.relevance]
-    cut = {Range(row.uri, row.version, row.start, row.end): row.fate for row in found.candidates}
+    cut = {Range(row.uri, row.version, row.start, row.end): _cut_by(row.fate) for row in found.candidates}
     far = {Range(hit.uri, hit.version, hit.start, hit.end): Fate.IRRELEVANT for hit in found.hits if hit not in near}
-    kept = {place: fate for place, fate in cut.items() if fate is not Fate.SHOWN}
-    return tuple(near), far | kept
+    return tuple(near), cut | far

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
@@ -31,6 +32,8 @@ from knowhow.types import (
 )
 
 KIND = "proposal"
+LEAST = 0.05
+"""Share of the failures that a cause must have for its fixes to be tried."""
 SURE = 0.05
 """Chance of calling a fix better that is not, as `compare` has it."""
 
@@ -79,7 +82,7 @@ class Tried:
 
 def candidates(recipe: Recipe, found: Diagnosis, suite: Suite) -> list[Candidate]:
     """What could mend the causes found, without a person and without changing the documents or the index."""
-    causes = {one.cause for one in found.causes}
+    causes = {one.cause for one in found.causes if one.share >= LEAST}
     made: list[Candidate] = []
     if recipe.context is Context.RETRIEVED:
         made += _searching(recipe, causes)
@@ -149,9 +152,8 @@ def together(parts: Sequence[Candidate]) -> Candidate:
 
 
 def whole(rows: Sequence[Row]) -> float:
-    """Share of rows with an answer in which no check failed; 0 without any."""
-    answered = [row for row in rows if not row.failure]
-    return sum(not failures(row) for row in answered) / len(answered) if answered else 0.0
+    """Share of rows that have an answer in which no check failed; 0 without any row."""
+    return sum(not row.failure and not failures(row) for row in rows) / len(rows) if rows else 0.0
 
 
 def main_check(found: Diagnosis) -> Check:
@@ -161,9 +163,13 @@ def main_check(found: Diagnosis) -> Check:
 
 
 def prove(before: Sequence[Row], after: Sequence[Row], names: tuple[str, str], main: Check) -> tuple[Pair, ...]:
-    """The main check and every other that both have measured, paired over the test split."""
+    """The main check and every other that both have measured, paired over the test split.
+
+    One fix is held against one check, so nothing is adjusted; the other checks only guard against harm.
+    """
     checks = [main, *(check for check in Check if check is not main and check is not Check.RETRIEVAL)]
-    return tuple(found for check in checks if (found := pair(before, after, check, names)).n)
+    found = (pair(before, after, check, names) for check in checks)
+    return tuple(replace(one, p_adjusted=one.p) for one in found if one.n)
 
 
 def judged(pairs: Sequence[Pair], main: Check) -> tuple[Outcome, str]:
@@ -205,7 +211,8 @@ def changes(base: Recipe, better: Recipe) -> Json:
 
 def toml_table(name: str, extends: str, differing: Mapping[str, Any]) -> str:
     """`[recipes.NAME]` with the changed fields; JSON's texts and numbers are TOML's too."""
-    lines = [f"[recipes.{json.dumps(name)}]", f"extends = {json.dumps(extends)}"]
+    key = name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name)
+    lines = [f"[recipes.{key}]", f"extends = {json.dumps(extends)}"]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in differing.items()]
     return "\n".join(lines) + "\n"
 
