@@ -109,7 +109,7 @@ class LoraTrainer:
         found = find_base(base)
         if not found.is_gguf:
             raise ConfigProblem(f"{base} is no GGUF file, so llama.cpp cannot load it; name one as local:PATH")
-        with tempfile.TemporaryDirectory(dir=Path(adapter).parent) as scratch:
+        with tempfile.TemporaryDirectory() as scratch:
             plan = TrainPlan(base=base, threads=_cores())
             job = {"do": "said", "plan": plan, "rows": rows, "folder": scratch, "adapter": adapter}
             _last(_Worker(Path(scratch), plan, {**job, "positions": positions}))

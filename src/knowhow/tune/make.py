@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from knowhow.ports import Trainer
-from knowhow.tune.registry import Registry, taught_as
+from knowhow.tune.registry import GGUF, Registry, taught_as
 from knowhow.types import Adapter, Lessons, Recipe, TrainEvent, TrainPlan, TrainRow
 
 
@@ -30,7 +30,8 @@ class Course:
 def make(
     course: Course, plan: TrainPlan, trainer: Trainer, registry: Registry, work: Path
 ) -> Generator[TrainEvent, None, Adapter]:
-    """Trains below `work`, going on where an earlier attempt stopped, and returns the adapter with its parity.
+    """Trains below `work`, going on where an earlier attempt stopped, and returns the adapter with its parity (None
+    for a base that llama.cpp cannot load).
 
     Closing the generator leaves a checkpoint; the same call goes on from it. The training's folder is removed when
     the adapter is kept. Errors are those of `Trainer.train` and `Registry.add`.
@@ -56,7 +57,7 @@ def make(
             uris=frozenset[str]().union(*(lesson.uris for lesson in lessons)),
         )
     )
-    if adapter.parity is None:
+    if adapter.parity is None and (Path(adapter.folder) / GGUF).is_file():
         parity = trainer.parity(plan.base, adapter.folder, _shown(course))
         adapter = replace(adapter, parity=parity)
         registry.update(adapter)
