@@ -9,10 +9,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from knowhow.answer.sentences import sentences
 
 WITHHELD = "(sentence withheld)"
+REMEMBERED = 20_000
+"""Characters of a text up to which what was found in it is remembered."""
 
 
 class Danger(StrEnum):
@@ -134,15 +137,21 @@ def flags(text: str) -> tuple[Flag, ...]:
 
 def orders(text: str) -> list[tuple[int, int]]:
     """Sentences `text[a:b]` that read as an order to the model, also where invisible characters break up the words."""
+    return list(_orders(text) if len(text) <= REMEMBERED else _orders.__wrapped__(text))
+
+
+# One question asks this of each passage about eight times, and the next question of many of them again.
+@lru_cache(maxsize=1024)
+def _orders(text: str) -> tuple[tuple[int, int], ...]:
     kept = [i for i, char in enumerate(text) if not _INVISIBLE.match(char)] if _INVISIBLE.search(text) else None
     bare = text if kept is None else "".join(text[i] for i in kept)
     hits = [match.span() for pattern in (_ORDERS, _TURN, _TEMPLATE) for match in pattern.finditer(bare)]
     if not hits:
-        return []
+        return ()
     found = [unit for unit in sentences(bare) if any(a < unit.end and b > unit.start for a, b in hits)]
     if kept is None:
-        return [(unit.start, unit.end) for unit in found]
-    return [(kept[unit.start], kept[unit.end - 1] + 1) for unit in found]
+        return tuple((unit.start, unit.end) for unit in found)
+    return tuple((kept[unit.start], kept[unit.end - 1] + 1) for unit in found)
 
 
 def untrusted(text: str) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Date:
 
 
 Value = Number | Date
+REMEMBERED = 20_000
+"""Characters of a text up to which its values are remembered."""
 
 _MONTHS = {
     name[:length]: number
@@ -157,6 +160,12 @@ _SKIPPED = frozenset("business working calendar consecutive full more additional
 
 def values(text: str) -> list[Value]:
     """Every number and date of `text` in order. A year alone is a date; digits of an identifier are no number."""
+    return list(_values(text) if len(text) <= REMEMBERED else _values.__wrapped__(text))
+
+
+# One question asks this of the same sentences again and again: for conflicts, for marks, for support.
+@lru_cache(maxsize=4096)
+def _values(text: str) -> tuple[Value, ...]:
     found: list[Value] = []
     taken: list[tuple[int, int]] = []
     for pattern, swapped in _DATES:
@@ -166,7 +175,7 @@ def values(text: str) -> list[Value]:
                 found.append(date)
                 taken.append((date.start, date.end))
     found += [number for number in _numbers(text) if not _overlaps(number.start, number.end, taken)]
-    return sorted(found, key=lambda value: value.start)
+    return tuple(sorted(found, key=lambda value: value.start))
 
 
 def agree(claim: Value, other: Value) -> bool:

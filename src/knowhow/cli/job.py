@@ -12,6 +12,8 @@ import time
 from knowhow.cli import output
 from knowhow.cli.main import execute
 
+NICE = 10
+"""Steps of priority below the server's."""
 GRACE = 20.0
 """Seconds to keep what is done before the process ends itself."""
 
@@ -26,7 +28,8 @@ def _mind_the_parent() -> None:
 
 
 def run(pipe: int, workspace: str, verb: str, arguments: list[str]) -> int:
-    """Runs one verb with --json and returns its exit status."""
+    """Runs one verb with --json and returns its exit status; whoever asks a question meanwhile goes first."""
+    os.nice(NICE)
     threading.Thread(target=_mind_the_parent, daemon=True).start()
     with os.fdopen(pipe, "w", encoding="utf-8", buffering=1) as events:
         output.pipe = events

@@ -18,12 +18,14 @@ from knowhow.cli import (
     evaluating,
     history,
     judge,
+    lessons,
     recipes,
     runs,
     serve,
     setup,
     store,
     suites,
+    tune,
 )
 from knowhow.cli.output import note, styled, write_json
 from knowhow.errors import KnowhowError
@@ -94,6 +96,10 @@ keys.command("add")(serve.keys_add)
 keys.command("list")(serve.keys_list)
 keys.command("revoke")(serve.keys_revoke)
 app.add_typer(keys)
+learnt = _group("lessons", "Lessons: what a model may learn from, and what is wrong with them.")
+learnt.command("lint")(lessons.lessons_lint)
+app.add_typer(learnt)
+app.command("tune")(tune.tune)
 trained = _group("adapters", adapters.adapters.__doc__)
 trained.callback(invoke_without_command=True)(adapters.adapters)
 trained.command("list")(adapters.adapters_list)

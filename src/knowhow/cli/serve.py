@@ -32,6 +32,7 @@ def serve(
     asks: Annotated[int, typer.Option("--asks", min=1, max=1000, help="Questions answered at once.")] = 64,
     max_body: Annotated[int, typer.Option("--max-body", min=1, metavar="MB", help="Largest request.")] = 64,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Until a reply must have begun.")] = 300,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Also offer tools for agents at /mcp.")] = False,
     workspace: options.In = None,
 ) -> None:
     """Answer over HTTP: an OpenAI-compatible API, the verbs under /api, and the console.
@@ -53,11 +54,28 @@ def serve(
         refuse_open(Keys(opened.serving.records), host)
         local = (*LOOPBACK, *(host_name or ()))
         hosts = local if host in LOOPBACK else tuple(host_name or ())
-        app = create_app(opened, Options(hosts, max_body * MB, seconds, asks))
+        app = create_app(opened, Options(hosts, max_body * MB, seconds, asks, mcp))
         with listen(host, port) as listening:
             shown, taken = listening.getsockname()[:2]
             note(f"knowhow at http://{f'[{shown}]' if ':' in shown else shown}:{taken}  (stop with Ctrl-C)")
             run(app, listening)
+
+
+def mcp(access: options.Access = None, workspace: options.In = None) -> None:
+    """Offer search, ask and get_document to an agent over stdio (Model Context Protocol).
+
+    \b
+    Example: knowhow mcp -w support-desk --access shop
+    """
+    from knowhow.errors import ConfigProblem
+    from knowhow.workspace import Workspace
+
+    try:
+        from knowhow.server.mcp import make_mcp
+    except ImportError:
+        raise ConfigProblem("tools for agents need an extra: pip install 'knowhow-ai[mcp]'") from None
+    with Workspace.open(workspace) as opened:
+        make_mcp(opened, read_access(access)).run("stdio")
 
 
 def keys_add(

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.routing import Route
 
+from knowhow.errors import ConfigProblem
 from knowhow.jobs import Jobs
 from knowhow.server import health, login
 from knowhow.server.api import ask, documents, jobs, runs, search, suites, traces
@@ -22,6 +25,9 @@ from knowhow.server.sessions import Sessions
 from knowhow.server.state import Options, Server
 from knowhow.server.v1 import chat, embeddings, models, stores
 from knowhow.workspace import Workspace
+
+if TYPE_CHECKING:
+    from knowhow.server.mcp import McpRoute
 
 THREADS = 64
 """Threads for everything but questions, which have their own."""
@@ -50,12 +56,15 @@ def create_app(workspace: Workspace, options: Options | None = None) -> FastAPI:
     keys = Keys(records)
     server = Server(workspace, options, keys, Sessions(records, keys), _jobs(workspace))
 
+    tools = _tools(workspace) if options.mcp else None
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         server.jobs.open()
         try:
-            yield
+            async with tools.server.session_manager.run() if tools else nullcontext():
+                yield
         finally:
             await anyio.to_thread.run_sync(server.jobs.close)
 
@@ -75,7 +84,18 @@ def create_app(workspace: Workspace, options: Options | None = None) -> FastAPI:
     add_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
+    if tools:
+        app.router.routes.append(Route("/mcp", tools))
     return app
+
+
+def _tools(workspace: Workspace) -> McpRoute:
+    """The tools for agents. Raises `ConfigProblem` without the extra."""
+    try:
+        from knowhow.server.mcp import McpRoute, make_mcp
+    except ImportError:
+        raise ConfigProblem("tools for agents need an extra: pip install 'knowhow-ai[mcp]'") from None
+    return McpRoute(make_mcp(workspace))
 
 
 def _jobs(workspace: Workspace) -> Jobs:

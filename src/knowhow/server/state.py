@@ -28,6 +28,8 @@ class Options:
     """Until a reply must have begun."""
     asks: int = 64
     """Questions answered at once; further ones wait."""
+    mcp: bool = False
+    """Whether agents find tools at /mcp."""
 
 
 class Meter:
