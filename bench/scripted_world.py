@@ -46,7 +46,8 @@ _FAMILIES = (
 _TOPICS = (
     (Topic("warranty", ("warranty", "guarantee", "covered for"), r"\d+ months"),
      "How long is the warranty of the {e}?",
-     ("The {e} comes with a warranty of {v}.", "Buyers of the {e} get a guarantee of {v}.", "Defects of the {e} are covered for {v}.")),
+     ("The {e} comes with a warranty of {v}.", "Buyers of the {e} get a guarantee of {v}.",
+      "Defects of the {e} are covered for {v}.")),
     (Topic("price", ("price", "costs", "sold for"), r"\d+ euros"),
      "What is the price of the {e}?",
      ("The {e} costs {v}.", "The list price of the {e} is {v}.", "In our shops the {e} is sold for {v}.")),
@@ -64,7 +65,8 @@ _TOPICS = (
      ("The {e} is supplied by {v}.", "The supplier of the {e} is {v}.", "Parts of the {e} are bought from {v}.")),
     (Topic("return window", ("return window", "sent back", "come back"), r"\d+ days"),
      "How long is the return window of the {e}?",
-     ("The return window of the {e} is {v}.", "The {e} can be sent back within {v}.", "The {e} may come back to us for {v}.")),
+     ("The return window of the {e} is {v}.", "The {e} can be sent back within {v}.",
+      "The {e} may come back to us for {v}.")),
 )  # fmt: skip
 _TOPIC_OF = {topic.name: (topic, question, says) for topic, question, says in _TOPICS}
 _FILLER = (
@@ -244,12 +246,14 @@ class _Maker:
             reasoning=Reasoning({"days": days, "opened": opened}, rules),
             reference=f"The return window of the {thing} is {window}. The refund is {right}.",
         )
-        question = f"A customer returns the {thing} {state} after {days} days. What is its return window, and which refund applies?"
+        told = f"A customer returns the {thing} {state} after {days} days."
+        question = f"{told} What is its return window, and which refund applies?"
         self._example("refund", thing, "rules", question, expect, split)
 
     def _ticket(self, number: int) -> None:
         label = self.dice.choice(sorted(_LABELS))
-        words = f"{self.dice.choice(_OPENERS)} case {number}: {self.dice.choice(_LABELS[label])}. {self.dice.choice(_CLOSERS)}"
+        opener, words, closer = (self.dice.choice(texts) for texts in (_OPENERS, _LABELS[label], _CLOSERS))
+        words = f"{opener} case {number}: {words}. {closer}"
         split = self.dice.choices((Split.TRAIN, Split.DEV, Split.TEST), (1, 4, 5))[0]
         expect = Expect(label=label, labels=tuple(sorted(_LABELS)))
         example = Example(

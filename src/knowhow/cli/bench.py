@@ -26,7 +26,10 @@ def bench_planted(
         list[str] | None,
         typer.Argument(metavar="SUITE[:RECIPE]...", help="Suites, each with the recipe its examples should pass with."),
     ] = None,
-    per_fault: Annotated[int, typer.Option("--per-fault", min=1, help="Cases of every kind of fault, at most.")] = 20,
+    per_fault: Annotated[int, typer.Option("--per-fault", min=1, help="Cases of every fault to score, at most.")] = 20,
+    to_learn: Annotated[
+        int | None, typer.Option("--to-learn", min=1, help="Cases of every fault to learn from; default as many.")
+    ] = None,
     hold_out: Annotated[
         str, typer.Option("--hold-out", metavar="FAULT", help="Score it, but learn nothing of it.")
     ] = "",
@@ -72,7 +75,7 @@ def bench_planted(
     from knowhow.workspace import Workspace
     from knowhow.workspace.planting import Growing
 
-    growing = Growing(per_fault, hold_out, draws, moves, weaker, stronger, seed, learn, one_pass)
+    growing = Growing(per_fault, to_learn or per_fault, hold_out, draws, moves, weaker, stronger, seed, learn, one_pass)
     with Workspace.open(workspace) as opened:
         named = [_named(opened, one) for one in suites]
         _agree([recipe for _, recipe in named], growing, opened, yes=yes)
@@ -91,7 +94,8 @@ def _agree(recipes: list[Recipe], growing: Growing, opened: Workspace, *, yes: b
     from knowhow.prices import price_of
 
     models = {recipes[0].model, growing.weaker, growing.stronger} - {""}
-    calls = round(CALLS * growing.per_fault * len(FAULTS) * 1.25 * (2 if growing.learn else 1))
+    planted = growing.per_fault + (growing.to_learn if growing.learn else 0)
+    calls = round(CALLS * planted * len(FAULTS) * 1.25)
     note(f"at most about {calls:,} calls of {', '.join(sorted(models))}")
     prices = [price_of(model, opened.settings.prices) for model in models]
     if not yes and any(price is None or price.prompt + price.completion > 0 for price in prices):

@@ -128,7 +128,9 @@ def _together(
         total += weight
         for name in names:
             healthy = max(whole.get(name, 0.02), 0.02)
-            mended = [min(1.0, own.get(name, 0.01) / healthy) for (own, _), did in zip(parts, broke, strict=True) if did]
+            mended = [
+                min(1.0, own.get(name, 0.01) / healthy) for (own, _), did in zip(parts, broke, strict=True) if did
+            ]
             found[name] += weight * healthy * prod(mended)
     responses = {name: p / total for name, p in found.items()}
     return {**responses, Response.FAIL: max(1 - sum(responses.values()), 0.01)}
@@ -260,15 +262,18 @@ POOL = 2.0
 def pooled(beliefs: Sequence[Belief], rounds: int = 8) -> list[Belief]:
     """Every case seen from the shares of the others in its cluster, until these settle (mean field, leave one out).
 
-    The prior of a case is the design's, as so many cases as `POOL`, and what is believed of every other case.
+    The prior of a case is the design's, as so many cases as `POOL`, and what is believed of every other case on which
+    something was tried: findings alone repeat themselves from case to case and would talk each other into anything.
     """
-    if not beliefs:
-        return []
+    if not any(belief.seen for belief in beliefs):
+        return list(beliefs)
+    tried = np.array([bool(belief.seen) for belief in beliefs])[:, None]
     base = POOL * beliefs[0].sets.prior
     weights = np.stack([belief.weights for belief in beliefs])
     evidence = weights / np.stack([belief.prior for belief in beliefs])
     for _ in range(rounds):
-        priors = base + weights.sum(axis=0) - weights
+        heard = weights * tried
+        priors = base + heard.sum(axis=0) - heard
         priors /= priors.sum(axis=1, keepdims=True)
         weights = priors * evidence
         weights /= weights.sum(axis=1, keepdims=True)

@@ -39,6 +39,9 @@ class Growing:
     """How much is planted, and with what it is learned."""
 
     per_fault: int = 20
+    """Cases of every kind of fault that are scored, at most."""
+    to_learn: int = 20
+    """And that are learned from."""
     hold_out: str = ""
     """A kind of fault that is scored and not learned."""
     draws: int = 1
@@ -107,7 +110,7 @@ class Plantings:
         if growing.learn:
             faults = [fault for fault in FAULTS if fault.name != growing.hold_out]
             taught = yield from plant(
-                lab, beds.of(Split.DEV), per_fault=growing.per_fault, seed=growing.seed, weaker=weaker, faults=faults
+                lab, beds.of(Split.DEV), per_fault=growing.to_learn, seed=growing.seed, weaker=weaker, faults=faults
             )
             rates = yield from self._learn(lab, taught, growing)
         planting = yield from plant(
