@@ -1,6 +1,6 @@
 """How fast the models on this machine are, and how often quoting sentences answers: the figures of docs/models.md.
 
-Run: python bench/models.py speed | extractive DATA  (DATA: the folder of nq_open_oracle)
+Run: python bench/models.py speed | parallel | extractive DATA  (DATA: the folder of nq_open_oracle)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import string
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,23 @@ def speed() -> dict[str, float]:
         "static embedder MB/s": sum(map(len, texts)) / 1e6 / (time.perf_counter() - began),
         "peak memory MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }
+
+
+def parallel() -> dict[str, float]:
+    """Starter model: questions answered a second when 1, 2 or 4 are worked on at once, against one after the other."""
+    found: dict[str, list[float]] = {}
+    for _ in range(3):
+        for many in (1, 2, 4):
+            model = open_chat("local:starter", ConnectOptions(parallel=many, context_tokens=2048))
+            model.chat(_prompt("warm", 5, 4))
+            prompts = [_prompt(f"documents {many} {seed}", 300, 40) for seed in range(8)]
+            began = time.perf_counter()
+            with ThreadPoolExecutor(many) as pool:
+                list(pool.map(model.chat, prompts))
+            found.setdefault(f"{many} at once", []).append(len(prompts) / (time.perf_counter() - began))
+            model.close()
+    medians = {name: statistics.median(rates) for name, rates in found.items()}
+    return {name: rate / medians["1 at once"] for name, rate in medians.items()}
 
 
 def extractive(folder: Path) -> dict[str, dict[str, float]]:
@@ -118,4 +136,5 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(extractive(Path(sys.argv[2])) if sys.argv[1:2] == ["extractive"] else speed(), indent=2))
+    runs = {"speed": speed, "parallel": parallel, "extractive": lambda: extractive(Path(sys.argv[2]))}
+    print(json.dumps(runs[sys.argv[1] if len(sys.argv) > 1 else "speed"](), indent=2))

@@ -202,7 +202,9 @@ def test_config_show_names_origins(call: Call, monkeypatch: pytest.MonkeyPatch) 
     settings = call("config", "show", "--origin")["settings"]
     assert settings["timeout"] == {"value": 7.0, "origin": "KNOWHOW_TIMEOUT"}
     assert settings["embedder"]["origin"] == "default"
-    assert call("config", "show")["recipes"]["rag"]["k"] > 0
+    rag = call("config", "show")["recipes"]["rag"]
+    assert rag["k"] > 0
+    assert rag["fitted"] == (["budget", "k", "wording"] if rag["model"] == "local:starter" else [])
 
 
 def test_doctor_finds_a_healthy_workspace_healthy(call: Call) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 import knowhow
 from knowhow.answer.feedback import Verdict
+from knowhow.backends.options import ConnectOptions
 from knowhow.errors import ConfigProblem, NotFound, UsageProblem
 from knowhow.ports import Record
 from knowhow.types import Context, Range
-from knowhow.workspace import Workspace
+from knowhow.workspace import Workspace, parts
 
 
 @pytest.fixture
@@ -189,6 +190,15 @@ def test_keys_in_dotenv_reach_the_clients_and_nothing_else_does(desk: Path, monk
             assert "DESK_OTHER" not in os.environ
     finally:
         os.environ.pop("DESK_KEY", None)
+
+
+def test_settings_say_how_a_local_model_is_run(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[ConnectOptions] = []
+    monkeypatch.setattr(parts, "open_chat", lambda name, options: given.append(options))
+    (desk / "knowhow.toml").write_text("parallel = 3\ncontext_tokens = 2048\nthreads = 2\n")
+    with Workspace.open(desk) as workspace:
+        workspace._parts.chat("local:starter")
+    assert [(one.parallel, one.context_tokens, one.threads) for one in given] == [(3, 2048, 2)]
 
 
 def test_answers_are_priced_by_the_users_own_prices(desk: Path) -> None:

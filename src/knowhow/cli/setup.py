@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from knowhow.cli import options
 from knowhow.cli.output import clean, note, styled, table, write, write_json
+
+if TYPE_CHECKING:
+    from knowhow.settings import Loaded
 
 
 def init(
@@ -92,6 +95,16 @@ def config_show(
         ("recipe", "model", "context", "k", "budget", "hash"),
         [(r.name, r.model, r.context, r.k, r.budget, r.hash) for r in recipes],
     )
+    for model, values in _suited(loaded):
+        note(f"for {model}, where a recipe does not say otherwise: {values}")
+
+
+def _suited(loaded: Loaded) -> list[tuple[str, str]]:
+    """Models with what suits them: the fields that no recipe chose."""
+    found: dict[str, dict[str, object]] = {}
+    for one in loaded.written.values():
+        found.setdefault(one.recipe.model, {}).update(one.suited())
+    return [(model, ", ".join(f"{k} = {v}" for k, v in values.items())) for model, values in found.items() if values]
 
 
 def _plain(value: object) -> str:

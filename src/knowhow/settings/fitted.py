@@ -41,11 +41,15 @@ class Written:
         """With other values, which count as chosen."""
         return Written(replace(self.recipe, **changes), self.chosen | changes.keys())
 
-    def fitted(self) -> Recipe:
-        """As it is asked with: what nobody chose is what suits its model."""
+    def suited(self) -> dict[str, Any]:
+        """The fields that nobody chose and that are what suits the model, with their values."""
         suits = FITTED.get(self.recipe.model)
         values = suits.fields(self.recipe) if suits else {}
-        return replace(self.recipe, **{name: value for name, value in values.items() if name not in self.chosen})
+        return {name: value for name, value in values.items() if name not in self.chosen}
+
+    def fitted(self) -> Recipe:
+        """As it is asked with."""
+        return replace(self.recipe, **self.suited())
 
 
 def written(recipe: Recipe) -> Written:

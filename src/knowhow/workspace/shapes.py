@@ -74,7 +74,10 @@ def config_json(loaded: Loaded, origin: bool) -> Json:
     values = {o.key: list(o.value) if isinstance(o.value, tuple) else o.value for o in loaded.origins}
     values["prices"] = {model: asdict(price) for model, price in loaded.settings.prices.items()}
     settings = {o.key: {"value": values[o.key], "origin": o.where} if origin else values[o.key] for o in loaded.origins}
-    recipes = {name: {**asdict(recipe), "hash": recipe.hash} for name, recipe in loaded.recipes.items()}
+    recipes = {
+        name: {**asdict(recipe), "hash": recipe.hash, "fitted": sorted(loaded.written[name].suited())}
+        for name, recipe in loaded.recipes.items()
+    }
     return {"settings": settings, "recipes": recipes}
 
 
