@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from knowhow.errors import NotFound, UsageProblem
 from knowhow.evaluate.fit import right_answer
 from knowhow.evaluate.said import unmarked
 from knowhow.lessons.parse import FORMS, parse_line
+from knowhow.suites import split_suite
 from knowhow.types import (
+    Example,
     Expect,
     Form,
     Json,
@@ -226,3 +229,37 @@ def joined(name: str, *parts: Lessons) -> Lessons:
             raise UsageProblem(f'two lessons have the id "{one.id}"; name each source once')
         seen.add(one.id)
     return Lessons(name, tuple(lessons), tuple(note for part in parts for note in part.notes))
+
+
+# --- lessons without a suite ------------------------------------------------------------------------------
+
+SHARES = {Split.TRAIN: 0.6, Split.DEV: 0.1, Split.TEST: 0.3}
+"""How lessons are cut where no suite proves them."""
+
+
+def held_out(lessons: Lessons) -> Suite:
+    """Every lesson as an example, cut by group; those of the test split are kept from the training (`by_split`).
+
+    What a lesson does not say about a right answer, its reply is the reference for.
+    """
+    examples = [
+        Example(
+            id=one.id,
+            expect=one.expect if one.expect != Expect() else Expect(reference=one.target, abstain=False),
+            messages=(*one.history, Message("user", one.question)) if one.history else (),
+            question="" if one.history else one.question,
+            context=one.attached,
+            access=one.access,
+            group=one.group or one.id,
+        )
+        for one in lessons.lessons
+        if one.mark is Mark.GOOD
+    ]
+    return Suite(lessons.name, split_suite(examples, SHARES))
+
+
+def by_split(lessons: Lessons, suite: Suite) -> Lessons:
+    """The lessons in the splits that `suite` gave them, without those it keeps for the proof."""
+    splits = {one.id: one.split or Split.TEST for one in suite.examples}
+    placed = (replace(one, split=splits.get(one.id, Split.TRAIN)) for one in lessons.lessons)
+    return replace(lessons, lessons=tuple(one for one in placed if one.split is not Split.TEST))

@@ -111,12 +111,14 @@ def covers(hit: Hit, claim: str) -> float:
 
 
 def holds(hit: Hit, fact: str) -> bool:
-    """Whether the passage gives the value, or all words of the name or phrase in a row."""
+    """Whether the passage gives the value, the name as it is written, or all words of the phrase in a row."""
     text = f"{hit.title}\n{hit.lead}\n{hit.text}"
     wanted = values(fact)
     if wanted:
         there = values(text)
         return all(any(agree(value, other) for other in there) for value in wanted)
+    if fact[:1].isupper() and fact not in text:
+        return False  # a capital that only begins a sentence makes no name
     words = terms(fact)
     have = terms(text)
     return bool(words) and any(have[i : i + len(words)] == words for i in range(len(have) - len(words) + 1))

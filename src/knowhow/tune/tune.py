@@ -19,12 +19,10 @@ from knowhow.tune.target import Target
 from knowhow.types import (
     Adapter,
     AdapterReport,
-    Diagnosis,
     GateOutcome,
     GateResult,
     Home,
     Progress,
-    Side,
     Split,
     Suite,
     TrainEvent,
@@ -75,12 +73,12 @@ TuneEvent = Progress | LintReport | HomeScore | TrainPrice | TrainEvent | GateRe
 
 
 def tune(
-    plan: TunePlan, linted: LintReport, shop: Shop, diagnosis: Diagnosis | None = None
+    plan: TunePlan, linted: LintReport, shop: Shop, knowledge: float | None = None
 ) -> Generator[TuneEvent, None, TuneReport]:
     """Yields what is found as it is found, and returns the report; called again it goes on where it stopped.
 
-    `linted` is the report on the lessons of the course. Errors are those of `evaluate` and `Trainer`; a refusal is a
-    report, not an error.
+    `linted` is the report on the lessons of the course, `knowledge` the share of knowledge among diagnosed failures.
+    Errors are those of `evaluate` and `Trainer`; a refusal is a report, not an error.
     """
     report = _begun(plan, linted)
     yield linted
@@ -88,7 +86,7 @@ def tune(
         return report
     homes = yield from _homes(plan, shop, _split(plan))
     report = replace(report, homes=tuple(_scored(one, _split(plan)) for one in homes))
-    report = _needless(report, plan, homes, diagnosis)
+    report = _needless(report, plan, homes, knowledge)
     report = replace(report, outlook=classifier_outlook(plan.suite, shop.bench, CLOSED))
     if report.refused and not plan.anyway:
         return report
@@ -134,7 +132,7 @@ def _unfit(report: TuneReport, plan: TunePlan, linted: LintReport) -> TuneReport
     return _refused(report, Refusal.TOO_FEW, few.message) if few is not None else report
 
 
-def _needless(report: TuneReport, plan: TunePlan, homes: Sequence[Measured], diagnosis: Diagnosis | None) -> TuneReport:
+def _needless(report: TuneReport, plan: TunePlan, homes: Sequence[Measured], knowledge: float | None) -> TuneReport:
     """Refused where the base does it, a cheaper home closes the gap, or the failures are of knowledge."""
     if report.refused:
         return report
@@ -146,7 +144,6 @@ def _needless(report: TuneReport, plan: TunePlan, homes: Sequence[Measured], dia
     if best.mean >= 1 - CLOSED:
         reason = f"a cheaper home closes the gap: {shares}; use that recipe"
         return replace(_refused(report, Refusal.CHEAPER_HOME, reason), wins=best.recipe.name)
-    knowledge = _knowledge_share(diagnosis)
     if knowledge is not None and knowledge > _KNOWLEDGE:
         reason = (
             f"{100 * knowledge:.0f}% of the diagnosed failures are of knowledge; mend documents and retrieval first "
@@ -154,13 +151,6 @@ def _needless(report: TuneReport, plan: TunePlan, homes: Sequence[Measured], dia
         )
         return _refused(report, Refusal.KNOWLEDGE, reason)
     return replace(report, wins=best.recipe.name)
-
-
-def _knowledge_share(diagnosis: Diagnosis | None) -> float | None:
-    """Share of the diagnosed cases with a cause that has a side whose first cause is of knowledge."""
-    sides = [case.causes[0].side for case in diagnosis.cases if case.causes] if diagnosis else []
-    known = [side for side in sides if side is not None]
-    return sum(side is Side.KNOWLEDGE for side in known) / len(known) if known else None
 
 
 def _split(plan: TunePlan) -> Split:

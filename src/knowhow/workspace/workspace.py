@@ -52,6 +52,7 @@ from knowhow.workspace.planting import Plantings
 from knowhow.workspace.readable import readable
 from knowhow.workspace.serving import Serving
 from knowhow.workspace.shapes import timestamp
+from knowhow.workspace.tuning import Tuning
 
 R = TypeVar("R")
 RECENT = 10_000
@@ -61,8 +62,7 @@ RECENT = 10_000
 class Workspace:
     """A corpus with its settings, recipes and traces. Thread-safe; close it, or use it in a `with` block.
 
-    Whoever asks without `access` asks with the tags of the setting `access`: none by default, so that a document
-    with tags is seen only by those who name them.
+    Whoever asks without `access` asks with the setting `access`: by default no tags, so sees untagged documents only.
     """
 
     def __init__(self, folder: Path, loaded: Loaded) -> None:
@@ -79,6 +79,7 @@ class Workspace:
         self.history = History(folder, rows, self._parts.store, self._parts.records, tags, keep)
         self.drafting = Drafting(self._parts, self.settings)
         self.adapters = Adapters(self._parts, data_folder(folder, loaded))
+        self.tuning = Tuning(self._parts, self.evaluations, self.adapters)
         self.serving = Serving(folder, self._parts, loaded)
 
     @classmethod
@@ -210,8 +211,7 @@ class Workspace:
 
     def check(self, *, repair: bool = False) -> list[StoreCheck]:
         """Whether the databases are whole and embedder and model can be used; `repair` rebuilds what can be."""
-        whole = StoreCheck("corpus", True, "documents, passages, keyword index and vectors agree")
-        found = self._parts.store.check(repair=repair) or [whole]
+        found = [*self._parts.store.check(repair=repair), *self._parts.records.check(repair=repair)]
         found.append(_usable("embedder", self.settings.embedder, self._parts.embedder))
         model = self.recipe().model
         found.append(_usable("model", model, lambda: self._parts.chat(model)))
@@ -396,5 +396,4 @@ def _finish(steps: Generator[Progress, None, R]) -> R:
         try:
             next(steps)
         except StopIteration as end:
-            result: R = end.value
-            return result
+            return end.value  # type: ignore[no-any-return]
