@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knowhow.answer.decline import NOT_STATED
 from knowhow.backends.fake import FakeEmbedder
+from knowhow.lessons.grounding import Grounding, grounded
 from knowhow.lessons.lint import ENOUGH, FEW, Beside, Fault, LintReport, Weight, lint
 from knowhow.lessons.near import Texts, across, pieces, plain, similarity, within
 from knowhow.lessons.personal import personal
@@ -229,6 +231,26 @@ def test_a_row_is_the_very_prompt_that_ask_sends(corpus: Workspace) -> None:
     (row,) = prompter([lesson("How long may I return it?", "x", context=(place,))]).rows
     sent = corpus.trace(answer.trace_id)["prompt"]
     assert [(turn.role, turn.content) for turn in row.prompt] == [(turn["role"], turn["content"]) for turn in sent]
+
+
+def test_grounding_lessons_hide_the_evidence_among_others_or_decline_without_it(corpus: Workspace) -> None:
+    for i in range(8):
+        (corpus.folder / "docs" / f"more{i}.md").write_text(f"# Laptops {i}\n\nA laptop may return in model {i}.\n")
+    corpus.ingest(corpus.folder / "docs")
+    place = Range("returns.md", 1, 0, 80)
+    asked = Lessons(
+        "l", tuple(lesson(f"May a laptop return, {i}?", "45 days.", i, context=(place,)) for i in range(40))
+    )
+    parts = corpus._parts
+    made = grounded(asked, Recipe(), parts.store, parts.embedder(), Grounding(distractors=2, without=0.25))
+    bare = [one for one in made.lessons if one.target == NOT_STATED]
+    shown = [one for one in made.lessons if one.target != NOT_STATED]
+    assert 4 <= len(bare) <= 17
+    assert all(place not in one.context and one.context and one.rejected == "45 days." for one in bare)
+    assert all(place in one.context and len(one.context) == 3 for one in shown)
+    assert len({one.context.index(place) for one in shown}) == 3, "its place teaches nothing"
+    assert made == grounded(asked, Recipe(), parts.store, parts.embedder(), Grounding(distractors=2, without=0.25))
+    assert {place.uri for one in made.lessons for place in one.context} == {u for one in made.lessons for u in one.uris}
 
 
 # --- near ------------------------------------------------------------------------------------------------

@@ -38,11 +38,11 @@ from knowhow.workspace.evaluating import Evaluations
 
 LABELS = ("billing", "returns", "shipping")
 WORDS = {"billing": "invoice", "returns": "send back", "shipping": "parcel"}
-PROBES = 120
+PROBES = 45
 Script = Callable[[ChatRequest], str]
 
 
-def tickets(train: int = 60, dev: int = 36, test: int = 60, labels: Sequence[str] = LABELS) -> Suite:
+def tickets(train: int = 60, dev: int = 30, test: int = 45, labels: Sequence[str] = LABELS) -> Suite:
     """Messages in which one word decides the label, and every one has words of its own."""
     examples = []
     for split, count in ((Split.TRAIN, train), (Split.DEV, dev), (Split.TEST, test)):
@@ -56,7 +56,7 @@ def tickets(train: int = 60, dev: int = 36, test: int = 60, labels: Sequence[str
     return Suite("tickets", tuple(examples))
 
 
-def letters(train: int = 60, dev: int = 36, test: int = 60) -> Suite:
+def letters(train: int = 60, dev: int = 30, test: int = 45) -> Suite:
     """Cases that must be answered with a salutation and their own deadline."""
     examples = []
     for split, count in ((Split.TRAIN, train), (Split.DEV, dev), (Split.TEST, test)):
@@ -125,6 +125,8 @@ class FakeBench:
     evaluations: Evaluations
     before: Script
     after: Script
+    called: str = ""
+    """What tells the model without an adapter apart from that of another test."""
     calls: list[str] = field(default_factory=list)
 
     def setup(self, recipe: Recipe, suite: Suite, judge: str = "") -> Setup:
@@ -137,7 +139,9 @@ class FakeBench:
             self.calls.append(request.adapter)
             return script(request)
 
-        return replace(found, model=FakeChat(say, name="after" if recipe.adapter else "before"))
+        return replace(
+            found, model=FakeChat(say, name=f"after {recipe.adapter}" if recipe.adapter else f"before {self.called}")
+        )
 
 
 class FakeTrainer:

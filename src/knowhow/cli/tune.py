@@ -48,10 +48,15 @@ def tune(
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, help="Longest row.")] = 1024,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     probes: Annotated[int, typer.Option("--probes", min=10, help="General tasks of each kind that gates ask.")] = 250,
+    margin: Annotated[float, typer.Option("--margin", min=0.001, max=1, help="How much worse is held.")] = 0.05,
     leave_out: Annotated[bool, typer.Option("--leave-out", help="Leave out lessons with errors.")] = False,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Train and measure although a cheaper home does it.")
     ] = False,
+    forecast: Annotated[
+        float | None,
+        typer.Option("--forecast", metavar="LOSS", help="First say, by short trainings, how many lessons reach it."),
+    ] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write one page.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop before the training.")] = False,
@@ -95,8 +100,10 @@ def tune(
             target=target,
             promote=promote,
             probes=probes,
+            margin=margin,
             leave_out=leave_out,
             anyway=anyway,
+            forecast=forecast,
             dry_run=dry_run,
         )
         plan, linted = opened.tuning.plan(request)

@@ -141,14 +141,14 @@ class ClassifierChat:
 
     def __init__(self, linear: Linear, embedder: Embedder) -> None:
         self.name = f"{MODEL}:{linear.hash}"
-        self._linear = linear
+        self.linear = linear
         self._embedder = embedder
 
     def chat(self, request: ChatRequest) -> ChatReply:
         """The label; as a JSON text where a schema is asked for."""
         started = perf_counter()
         text = "\n".join([request.question, *request.passages])
-        label = self._linear.says(self._embedder.documents([text]))[0]
+        label = self.linear.says(self._embedder.documents([text]))[0]
         said = label if request.schema is None else json.dumps(label, ensure_ascii=False)
         return ChatReply(said, 0, 0, ms=(perf_counter() - started) * 1000)
 

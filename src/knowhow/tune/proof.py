@@ -52,6 +52,7 @@ def prove(
     bench: Bench,
     *,
     probes: int,
+    margin: float,
     evidence: Mapping[str, str],
     workers: int,
 ) -> Generator[Progress, None, Proof]:
@@ -63,22 +64,37 @@ def prove(
     after = yield from measure(Home.WEIGHTS, tuned, left, Split.TEST, target, bench, workers=workers)
     best = best_of(homes)
     gates = [better("target", _only(best.scores, taught), after.scores, best.recipe.name)]
-    gates += _suite_gates(homes, after, taught, target)
-    gates += yield from _probe_gates(recipe, adapter, bench, probes, workers)
-    gates += yield from _document_gates(recipe, adapter, left, bench, evidence, workers)
+    gates += _suite_gates(homes, after, taught, target, margin)
+    trial = _Trial(recipe, adapter, bench, margin, workers)
+    gates += yield from _probe_gates(trial, probes)
+    gates += yield from _document_gates(trial, left, evidence)
     notes = (f"{len(taught)} examples of the test split were among the lessons and are left out",) if taught else ()
     return Proof(tuple(homes), after, tuple(gates), notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Who is asked, with the adapter and without, and how much worse is held."""
+
+    recipe: Recipe
+    adapter: Adapter
+    bench: Bench
+    margin: float
+    workers: int
 
 
 def _only(scores: Scores, without: set[str]) -> Scores:
     return Scores({id: score for id, score in scores.by_id.items() if id not in without}, scores.groups)
 
 
-def _suite_gates(homes: Sequence[Measured], after: Measured, taught: set[str], target: Target) -> list[GateResult]:
+def _suite_gates(
+    homes: Sequence[Measured], after: Measured, taught: set[str], target: Target, margin: float
+) -> list[GateResult]:
     """On the suite's own examples: replies still end, and every other check of form and knowledge is held against
     the home that does it best."""
     base = homes[0]
-    ends = held("ends", _only(endings(base.rows, base.recipe), taught), endings(after.rows, after.recipe))
+    before_ends, after_ends = endings(base.rows, base.recipe), endings(after.rows, after.recipe)
+    ends = held("ends", _only(before_ends, taught), after_ends, margin=margin)
     found = [ends]
     for check in SIDE_CHECKS:
         if check in target.checks:
@@ -87,17 +103,14 @@ def _suite_gates(homes: Sequence[Measured], after: Measured, taught: set[str], t
         measured = [one for one in befores if one.by_id]
         if measured:
             before = max(measured, key=lambda one: one.mean or 0.0)
-            found.append(held(check.value, before, by(after.rows, lambda row, c=check: _passed(row, c))))  # type: ignore[misc]
+            found.append(held(check.value, before, by(after.rows, lambda row, c=check: _passed(row, c)), margin=margin))  # type: ignore[misc]
     return found
 
 
-def _probe_gates(
-    recipe: Recipe, adapter: Adapter, bench: Bench, n: int, workers: int
-) -> Generator[Progress, None, list[GateResult]]:
+def _probe_gates(trial: _Trial, n: int) -> Generator[Progress, None, list[GateResult]]:
     """Small general tasks, with the adapter and without."""
-    plain = Recipe(
-        name="probe", model=recipe.model, context=Context.NONE, cite=False, sampling=Sampling(max_tokens=_REPLY)
-    )
+    model, sampling = trial.recipe.model, Sampling(max_tokens=_REPLY)
+    plain = Recipe(name="probe", model=model, context=Context.NONE, cite=False, sampling=sampling)
     shown = replace(plain, context=Context.GOLD)
     found = []
     for name, suite, asked in (
@@ -105,15 +118,16 @@ def _probe_gates(
         ("follows a changed text", tasks.reading(n), shown),
         ("declines what a text does not say", tasks.declining(n), shown),
     ):
-        before, after = yield from _both(asked, adapter, suite, bench, workers)
-        found.append(held(name, by(before.rows, _right), by(after.rows, _right)))
+        before, after = yield from _both(trial, asked, suite)
+        found.append(held(name, by(before.rows, _right), by(after.rows, _right), margin=trial.margin))
     return found
 
 
 def _document_gates(
-    recipe: Recipe, adapter: Adapter, suite: Suite, bench: Bench, evidence: Mapping[str, str], workers: int
+    trial: _Trial, suite: Suite, evidence: Mapping[str, str]
 ) -> Generator[Progress, None, list[GateResult]]:
     """On the product's own documents: a changed fact is followed, and without a document no more of them is known."""
+    recipe, margin = trial.recipe, trial.margin
     test = [one for one in suite.examples if one.split is Split.TEST and one.expect.facts and one.id in evidence]
     if not test:
         return []
@@ -121,24 +135,23 @@ def _document_gates(
     changed = Suite("changed", tuple(tasks.counterfactual(test, dict(evidence))))
     found = []
     if changed.examples:
-        before, after = yield from _both(shown, adapter, changed, bench, workers)
-        found.append(held("follows changed documents", by(before.rows, _right), by(after.rows, _right)))
+        before, after = yield from _both(trial, shown, changed)
+        found.append(held("follows changed documents", by(before.rows, _right), by(after.rows, _right), margin=margin))
     bare = tuple(
         Example(f"{one.id}/bare", Expect(facts=one.expect.facts), question=one.asked, group=one.group, split=Split.TEST)
         for one in test
     )
     closed = replace(recipe, context=Context.NONE, adapter="", cite=False, name="probe")
-    before, after = yield from _both(closed, adapter, Suite("bare", bare), bench, workers)
-    found.append(no_more("learnt no facts", by(before.rows, _right), by(after.rows, _right)))
+    before, after = yield from _both(trial, closed, Suite("bare", bare))
+    found.append(no_more("learnt no facts", by(before.rows, _right), by(after.rows, _right), margin=margin))
     return found
 
 
-def _both(
-    recipe: Recipe, adapter: Adapter, suite: Suite, bench: Bench, workers: int
-) -> Generator[Progress, None, tuple[Measured, Measured]]:
+def _both(trial: _Trial, recipe: Recipe, suite: Suite) -> Generator[Progress, None, tuple[Measured, Measured]]:
     target = Target((Check.CONTENT,))
+    tuned = replace(recipe, adapter=trial.adapter.id, name=f"{recipe.name}+{trial.adapter.id[:8]}")
+    bench, workers = trial.bench, trial.workers
     before = yield from measure(Home.MODEL, recipe, suite, Split.TEST, target, bench, workers=workers)
-    tuned = replace(recipe, adapter=adapter.id, name=f"{recipe.name}+{adapter.id[:8]}")
     after = yield from measure(Home.WEIGHTS, tuned, suite, Split.TEST, target, bench, workers=workers)
     return before, after
 

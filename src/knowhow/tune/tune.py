@@ -9,7 +9,8 @@ from pathlib import Path
 from knowhow.evaluate.stats import estimate
 from knowhow.lessons.lint import Fault, LintReport
 from knowhow.ports import Trainer
-from knowhow.tune.curves import classifier_outlook
+from knowhow.tune.curves import classifier_outlook, training_outlook
+from knowhow.tune.gates import MARGIN
 from knowhow.tune.homes import Bench, Measured, asked, best_of, cheap_homes, measure
 from knowhow.tune.make import Course, make
 from knowhow.tune.proof import Proof, prove
@@ -50,8 +51,12 @@ class TunePlan:
     """Slot to promote to; empty = nothing is promoted."""
     probes: int = 250
     """Small general tasks of each kind that the gates ask."""
+    margin: float = MARGIN
+    """How much worse counts as held."""
     anyway: bool = False
     """Train although a refusal stands; the gates decide all the same."""
+    forecast: float | None = None
+    """Loss per target token to be reached: short trainings measure a learning curve first."""
     dry_run: bool = False
     workers: int = 2
     evidence: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +101,9 @@ def tune(
         price = shop.trainer.price(plan.train, plan.course.rows, plan.course.validation)
         report = replace(report, price=price)
         yield price
+        if plan.forecast is not None:
+            curve = training_outlook(plan.train, plan.course, shop.trainer, shop.work, plan.forecast)
+            report = replace(report, outlook=(yield from curve))
         if plan.dry_run:
             return report
         adapter = yield from make(plan.course, plan.train, shop.trainer, shop.registry, shop.work)
@@ -181,8 +189,18 @@ def _known(plan: TunePlan, registry: Registry) -> Adapter | None:
 
 def _proof(plan: TunePlan, shop: Shop, adapter: Adapter) -> Generator[TuneEvent, None, Proof]:
     homes = yield from _homes(plan, shop, Split.TEST)
-    proof = yield from prove(plan.course.recipe, adapter, homes, plan.suite, plan.target, shop.bench,
-                             probes=plan.probes, evidence=plan.evidence, workers=plan.workers)  # fmt: skip
+    proof = yield from prove(
+        plan.course.recipe,
+        adapter,
+        homes,
+        plan.suite,
+        plan.target,
+        shop.bench,
+        probes=plan.probes,
+        margin=plan.margin,
+        evidence=plan.evidence,
+        workers=plan.workers,
+    )
     yield from proof.gates
     return proof
 

@@ -11,6 +11,8 @@ from knowhow.answer.feedback import KIND as FEEDBACK
 from knowhow.answer.trace import KIND as TRACE
 from knowhow.diagnose.report import KIND as DIAGNOSIS
 from knowhow.errors import ConfigProblem, UsageProblem
+from knowhow.evaluate.classifier import MODEL as CLASSIFIER
+from knowhow.evaluate.classifier import save_classifier, suite_classifier
 from knowhow.evaluate.evaluate import evaluate, rows_of
 from knowhow.lessons.collect import by_split, check_lessons, held_out, joined, suite_lessons, trace_lessons
 from knowhow.lessons.lint import Beside, LintReport, lint
@@ -49,6 +51,8 @@ from knowhow.workspace.adapting import Adapters
 from knowhow.workspace.evaluating import Evaluations
 from knowhow.workspace.parts import Parts
 
+CLASSIFIERS = "classifiers"
+"""Folder beside the databases with classifiers that did best."""
 TUNING = "tuning"
 """Kind of the records that keep reports."""
 _ALL = frozenset({EVERYTHING})
@@ -86,8 +90,10 @@ class TuneRequest:
     """Empty = what most examples say is right."""
     promote: str = ""
     probes: int = 250
+    margin: float = 0.05
     leave_out: bool = False
     anyway: bool = False
+    forecast: float | None = None
     dry_run: bool = False
 
 
@@ -192,7 +198,9 @@ class Tuning:
             asked.train,
             name=asked.promote,
             probes=asked.probes,
+            margin=asked.margin,
             anyway=asked.anyway,
+            forecast=asked.forecast,
             dry_run=asked.dry_run,
             evidence=self._evidence(suite),
         )
@@ -204,6 +212,8 @@ class Tuning:
         trainer = None if plan.dry_run and not self._trains() else self._adapters.trainer()
         shop = Shop(self._evaluations, trainer, self._adapters.registry, self._adapters.work)
         report = yield from tune(plan, linted, shop, self._knowledge(plan.suite))
+        if report.wins == CLASSIFIER and report.refused:
+            report = replace(report, notes=(*report.notes, self._keep_classifier(plan.suite)))
         key = fingerprint([plan.suite.hash, plan.course.lessons.hash, str(plan.target), to_plain(plan.train)])
         self._parts.records.put([Record(TUNING, key, {**report.to_json(), "at": time.time()})])
         return report
@@ -211,6 +221,14 @@ class Tuning:
     def reports(self, *, limit: int = 20) -> list[Json]:
         """What earlier tunings came to, newest first."""
         return [record.body for record in self._parts.records.select(TUNING, _ALL, limit=limit)]
+
+    def _keep_classifier(self, suite: Suite) -> str:
+        """Writes the classifier that won, so that it can be asked; returns how."""
+        folder = self._adapters.work.parent / CLASSIFIERS
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{suite.hash}.npz"
+        save_classifier(suite_classifier(suite, self._parts.embedder()).linear, path)
+        return f'the classifier is kept: a recipe with model = "{CLASSIFIER}:{path}" answers with it'
 
     def _trains(self) -> bool:
         try:
