@@ -19,7 +19,7 @@ from knowhow.settings import about, load
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SAMPLE = ROOT / "src" / "knowhow" / "sample"
-RUN = ("quickstart.md", "cli.md", "settings.md", "suites.md", "evaluate.md", "compare.md", "versions.md")
+RUN = ("quickstart.md", "cli.md", "settings.md", "suites.md", "evaluate.md", "compare.md", "diagnose.md", "versions.md")
 """Pages whose `sh` blocks are run from top to bottom."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 OWN = re.compile(r"^(?:\$ )?knowhow .*$", re.M)
