@@ -40,7 +40,7 @@ def taught() -> list[TrainRow]:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainPlan, Trained]:
-    plan = TrainPlan(epochs=100.0, max_steps=6, batch=4, learning_rate=1e-3, evaluate_every=6)
+    plan = TrainPlan(epochs=100.0, max_steps=6, batch=4, learning_rate=1e-3, evaluate_every=6, threads=1)
     training = LoraTrainer().train(plan, taught(), [], str(tmp_path_factory.mktemp("house")))
     while True:
         try:
