@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from knowhow.types import Json
+
+if TYPE_CHECKING:
+    from knowhow.ports import StoreCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class Records(Protocol):
 
     def purge(self, uri: str) -> int:
         """Deletes every record that quotes `uri`, and records whose parent was deleted."""
+        ...
+
+    def check(self, *, repair: bool = False) -> list[StoreCheck]:
+        """Whether the file is whole; with `repair`, what can be mended is."""
         ...
 
     def wipe(self) -> None:

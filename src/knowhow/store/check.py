@@ -56,12 +56,8 @@ class _Index:
 
 def examine(database: Database, *, repair: bool) -> list[StoreCheck]:
     """One finding per promise and index. Reads everything once; above a damaged file nothing is looked for."""
-    try:
-        damage, fine = database.damage()
-    except ConfigProblem as error:
-        damage, fine = [str(error)], ""
-    found = [_finding("file", damage, fine, _RESTORE)]
-    if damage:
+    found = [examine_file(database, "file", repair=repair)]
+    if not found[0].ok:
         return found
     with database.reading() as connection:
         found += [_documents(connection), _texts(connection)]
@@ -76,6 +72,23 @@ def examine(database: Database, *, repair: bool) -> list[StoreCheck]:
         detail = f"{len(dropped)} replaced indexes still take up space"
         found.append(StoreCheck("leftovers", repair, detail, repaired=repair, mend="" if repair else _REPAIR))
     return found
+
+
+def examine_file(database: Database, name: str, *, repair: bool) -> StoreCheck:
+    """What the database itself finds wrong with what it stores."""
+    damage, fine = _damage(database)
+    if damage and repair and (done := database.mend()):
+        left, _ = _damage(database)
+        if not left:
+            return StoreCheck(name, True, f"{'; '.join(damage)}: {done}", repaired=True)
+    return _finding(name, damage, fine, _RESTORE if repair else f"{_REPAIR}, or {_RESTORE}")
+
+
+def _damage(database: Database) -> tuple[list[str], str]:
+    try:
+        return database.damage()
+    except ConfigProblem as error:
+        return [str(error)], ""
 
 
 def _index(database: Database, index: _Index, *, repair: bool) -> list[StoreCheck]:

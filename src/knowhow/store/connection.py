@@ -70,6 +70,10 @@ class Database(Protocol):
         """(what the database itself finds wrong, what to say when that is nothing)."""
         ...
 
+    def mend(self) -> str:
+        """Repairs the damage as far as nothing is lost by it, and says how; "" where it cannot."""
+        ...
+
     def tidy(self) -> None:
         """Cheap upkeep after merging."""
         ...

@@ -21,6 +21,10 @@ _MAPPED = 1 << 36
 """Upper bound of the memory-mapped part; mapped pages belong to the page cache, not to the process."""
 
 
+FOLLOWING = frozenset({"block", "segment", "page"})
+"""Tables of the search index: all of it follows from the passages."""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """What a file must be: `folder` of numbered migrations under `migrations/` and SQLite's application id."""
@@ -142,6 +146,45 @@ class Database:
         with self.reading() as connection:
             found = [str(text) for (text,) in connection.execute("pragma integrity_check(10)").fetchall()]
         return [text for text in found if text != "ok"], "SQLite finds no damage"
+
+    def mend(self) -> str:
+        """Makes a damaged file whole where all that cannot be made again can be read, and says how; "" where not.
+
+        All tables are copied into a new file, with new indexes, but for those that follow from others and cannot be
+        read. The damaged file stays beside it.
+        """
+        kept, copy = f"{self.path}.damaged", f"{self.path}.mended"
+        for path in (kept, copy):
+            Path(path).unlink(missing_ok=True)
+        try:
+            made_anew = self._salvage(copy)
+            self.backup(kept)
+            self.replace(copy)
+        except (ConfigProblem, apsw.Error):
+            return ""
+        finally:
+            Path(copy).unlink(missing_ok=True)
+        return f"copied into a new one{made_anew}; the damaged file is kept as {kept}"
+
+    def _salvage(self, path: str) -> str:
+        """Writes a new file with every row of the old one; returns which tables had to be left empty."""
+        copy = Database(path, self._form)
+        lost = []
+        try:
+            with copy.writing() as target:
+                for (table,) in target.execute("select name from sqlite_schema where type = 'table'").fetchall():
+                    target.execute(f"delete from {table}")
+                    try:
+                        for row in self.connection().execute(f"select * from {table}"):
+                            target.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
+                    except apsw.CorruptError:
+                        if table not in FOLLOWING:
+                            raise
+                        target.execute(f"delete from {table}")
+                        lost.append(table)
+        finally:
+            copy.close()
+        return f", {' and '.join(lost)} left to be made again" if lost else ""
 
     def backup(self, path: str) -> None:
         """A consistent copy at `path`, which must not exist; a copy cut short leaves nothing there."""

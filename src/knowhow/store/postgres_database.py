@@ -78,6 +78,10 @@ class PostgresDatabase:
             vector = open.execute("select extversion from pg_extension where extname = 'vector'").get
         return [f"index {name} is invalid" for (name,) in invalid], f"PostgreSQL {server}, pgvector {vector}"
 
+    def mend(self) -> str:
+        """ "": a server's administrator makes invalid indexes anew, with `reindex`."""
+        return ""
+
     def tidy(self) -> None:
         """Refreshes the planner's statistics."""
         for table in self._columns:

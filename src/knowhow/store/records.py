@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any
 
-from knowhow.ports import Record
+from knowhow.ports import Record, StoreCheck
 from knowhow.store import files
+from knowhow.store.check import examine_file
 from knowhow.store.connection import Connection, Database, fetch, fetch_one
 from knowhow.types import EVERYTHING
 
@@ -111,6 +112,10 @@ class SqlRecords:
     def wipe(self) -> None:
         """Rewrites the file so that nothing that was deleted is left in it. Raises `ConfigProblem`."""
         self._db.wipe()
+
+    def check(self, *, repair: bool = False) -> list[StoreCheck]:
+        """What is wrong with the file; with `repair`, what can be is mended."""
+        return [examine_file(self._db, "journal", repair=repair)]
 
     def backup(self, path: str) -> None:
         """A consistent copy of the file while others read and write."""
