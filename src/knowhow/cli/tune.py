@@ -49,6 +49,9 @@ def tune(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     probes: Annotated[int, typer.Option("--probes", min=10, help="General tasks of each kind that gates ask.")] = 250,
     margin: Annotated[float, typer.Option("--margin", min=0.001, max=1, help="How much worse is held.")] = 0.05,
+    grounded: Annotated[
+        bool, typer.Option("--grounded", help="Show evidence among other passages, and a fifth of the lessons none.")
+    ] = False,
     leave_out: Annotated[bool, typer.Option("--leave-out", help="Leave out lessons with errors.")] = False,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Train and measure although a cheaper home does it.")
@@ -101,6 +104,7 @@ def tune(
             promote=promote,
             probes=probes,
             margin=margin,
+            grounded=grounded,
             leave_out=leave_out,
             anyway=anyway,
             forecast=forecast,

@@ -15,6 +15,7 @@ from knowhow.evaluate.classifier import MODEL as CLASSIFIER
 from knowhow.evaluate.classifier import save_classifier, suite_classifier
 from knowhow.evaluate.evaluate import evaluate, rows_of
 from knowhow.lessons.collect import by_split, check_lessons, held_out, joined, suite_lessons, trace_lessons
+from knowhow.lessons.grounding import Grounding, grounded
 from knowhow.lessons.lint import Beside, LintReport, lint
 from knowhow.lessons.prompts import Prompter, example_of
 from knowhow.ports import Record
@@ -91,6 +92,8 @@ class TuneRequest:
     promote: str = ""
     probes: int = 250
     margin: float = 0.05
+    grounded: bool = False
+    """Show evidence among distractors, and a share of the lessons none."""
     leave_out: bool = False
     anyway: bool = False
     forecast: float | None = None
@@ -182,6 +185,8 @@ class Tuning:
                 f"(`knowhow suite split`), or nobody judged an answer"
             )
         lessons = collected.lessons if asked.suite else by_split(collected.lessons, suite)
+        if asked.grounded:
+            lessons = self.grounded(lessons, asked.recipe)
         linted = self.lint(replace(collected, lessons=lessons), asked.recipe, suite, asked.train, None)
         if asked.leave_out:
             kept = tuple(one for row, one in enumerate(lessons.lessons, 1) if row not in linted.faulty)
