@@ -154,7 +154,8 @@ def test_a_cluster_sharpens_its_cases_but_evidence_of_their_own_still_counts() -
     vague = belief(told(evidence="in-context"))
     failing = trial(Move.REPLAY, {Side.KNOWLEDGE: Response.FAIL})
     clear = belief(told(evidence="in-context", versions="conflicting", said="superseded"), failing)
-    odd = belief(told(evidence="absent", gold="unknown"), trial(Move.GOLD, {Side.KNOWLEDGE: Response.PASS}))
+    mended = trial(Move.GOLD, {Side.KNOWLEDGE: Response.PASS})
+    odd = belief(told(evidence="absent", gold="unknown", abstained="wrongly"), mended, mended)
     together = pooled([vague, *[clear] * 6, odd])
     stale = vague.sets.sets.index((Cause.STALE,))
     assert together[0].weights[stale] > vague.weights[stale]

@@ -39,7 +39,7 @@ def by_rules(signals: Signals) -> tuple[Cause, ...]:
     if found.get("form") == "enforced":
         behaviour = [cause for cause in behaviour if cause not in (Cause.FORMAT, Cause.LABEL)]
     knowledge = _knowledge(found) if any(check.side is Side.KNOWLEDGE for check in failed) else []
-    if knowledge and Cause.REASONING in behaviour:
+    if knowledge and Cause.REASONING in behaviour and found.get("rules") != "untold":
         behaviour.remove(Cause.REASONING)
     if behaviour and not knowledge:
         return tuple(behaviour[:2])

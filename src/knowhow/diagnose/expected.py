@@ -21,6 +21,8 @@ BEHAVIOUR = (C.FORMAT, C.STYLE, C.LABEL, C.REASONING)
 SINGLE = (*KNOWLEDGE, *BEHAVIOUR, C.UNSTABLE, C.REFUSAL, C.MEASUREMENT)
 PAIRS = (*((a, b) for a in KNOWLEDGE for b in BEHAVIOUR), (C.FORMAT, C.STYLE))
 """Compounds that are considered: what is not known together with how it is not said."""
+ASKED = {C.FORMAT: "format", C.STYLE: "style", C.LABEL: "label", C.REASONING: "reasoning"}
+"""Cause → what an example must expect for it to be possible."""
 COMPOUND = 0.2
 """Share of failures with two causes, before anything is seen."""
 
@@ -94,6 +96,10 @@ FINDINGS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "label": {
         HEALTHY: {"none": 0.8, "known": 0.17, "unknown": 0.03},
         C.LABEL: {"unknown": 0.5, "known": 0.48, "none": 0.02},
+    },
+    "rules": {
+        HEALTHY: {"none": 0.8, "told": 0.18, "untold": 0.02},
+        C.REASONING: {"untold": 0.6, "told": 0.38, "none": 0.02},
     },
     "draws": {HEALTHY: {"all-fail": 0.85, "mixed": 0.15}, C.UNSTABLE: {"mixed": 0.8, "all-fail": 0.2}},
     "fails.content": {

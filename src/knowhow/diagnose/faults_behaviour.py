@@ -187,4 +187,3 @@ def _sampled(recipe: Recipe, *, temperature: float, seed: int) -> Recipe:
 
 def _rule_line(line: str) -> bool:
     return line.lstrip().startswith(("-", "*", "Rules"))
-

@@ -148,7 +148,7 @@ def healthy_cases(lab: Lab, asked: Sequence[tuple[Example, Recipe]]) -> Iterator
             yield i, None
             continue
         case = open_case(example, recipe, [_watched(row)], lab)
-        passes = all(_passes(attempt(case, lab, Move.REPLAY, FILTER + n)) for n in range(REPEATS))
+        passes = all(_passes(_again(case, lab, FILTER + n)) for n in range(REPEATS))
         yield i, Healthy(case, row) if passes else None
 
 
@@ -233,7 +233,7 @@ class _Gardener:
             return Fell.NOT_MEANT, None
         if not (_wavers(case, lab) if faults[0].cause is Cause.UNSTABLE else _fails(case, lab)):
             return Fell.NOT_REPEATED, None
-        if not _passes(attempt(one.case, self._lab, Move.REPLAY, next(self._undone))):
+        if not _passes(_again(one.case, self._lab, next(self._undone))):
             return Fell.NOT_BACK, None
         if len(faults) > 1 and not all(self._fails_alone(fault, one) for fault in faults):
             return Fell.NOT_BOTH, None
@@ -313,14 +313,26 @@ def _watched(row: Row) -> Row:
     return replace(row, verdicts=seen)
 
 
-def _passes(trial: Trial) -> bool:
+def _again(case: Case, lab: Lab, draw: int) -> Trial | None:
+    """A fresh draw; None where no model is asked, so that every draw is the same."""
+    try:
+        return attempt(case, lab, Move.REPLAY, draw)
+    except UsageProblem:
+        return None
+
+
+def _passes(trial: Trial | None) -> bool:
+    if trial is None:
+        return True
     return Response.FAIL not in trial.responses.values() and Response.PASS in trial.responses.values()
 
 
 def _fails(case: Case, lab: Lab) -> bool:
-    return all(Response.FAIL in attempt(case, lab, Move.REPLAY, FILTER + n).responses.values() for n in range(REPEATS))
+    trials = (_again(case, lab, FILTER + n) for n in range(REPEATS))
+    return all(trial is None or Response.FAIL in trial.responses.values() for trial in trials)
 
 
 def _wavers(case: Case, lab: Lab) -> bool:
-    passed = sum(_passes(attempt(case, lab, Move.REPLAY, FILTER + n)) for n in range(WAVERS))
+    trials = [_again(case, lab, FILTER + n) for n in range(WAVERS)]
+    passed = sum(trial is not None and _passes(trial) for trial in trials)
     return 2 <= passed <= WAVERS - 2

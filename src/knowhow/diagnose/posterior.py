@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from knowhow.diagnose.expected import COMPOUND, HEALTHY, PAIRS, SINGLE, expected_response
+from knowhow.diagnose.expected import ASKED, COMPOUND, HEALTHY, PAIRS, SINGLE, expected_response
 from knowhow.diagnose.rates import Rates, findings_of
 from knowhow.types import Cause, Move, Response, Side, Signals, Trial
 
@@ -19,6 +19,8 @@ Causes = tuple[Cause, ...]
 
 UNSEEN = 0.25
 """Chance that a cause comes about in a way that no planted fault had, where some were learned."""
+IMPOSSIBLE = 1e-6
+"""Prior of a set that holds a cause the example cannot have."""
 SURE = 0.9
 """Posterior of a set of causes at which no more is tried."""
 LEAST = 0.5
@@ -44,16 +46,28 @@ class Sets:
     def __init__(self, rates: Rates) -> None:
         self.rates = rates
         self.sets: tuple[Causes, ...] = (*((cause,) for cause in SINGLE), *PAIRS)
-        shares = [(1 - COMPOUND) / len(SINGLE)] * len(SINGLE) + [COMPOUND / len(PAIRS)] * len(PAIRS)
         self._kinds = {cause: rates.kinds_of(cause) for cause in SINGLE}
         ways = [list(product(*(self._each(cause) for cause in causes))) for causes in self.sets]
         self.ways: tuple[Way, ...] = tuple(way for of_set in ways for way in of_set)
         self._starts = np.cumsum([0, *(len(of_set) for of_set in ways[:-1])])
         self.sizes = np.array([len(of_set) for of_set in ways])
-        self.prior: Floats = np.array(shares)
         self.within: Floats = np.array([np.prod([self._share(*one) for one in way]) for way in self.ways])
         self._findings: dict[tuple[str, str], Floats] = {}
         self._responses: dict[tuple[Move, Side, bool], dict[Response, Floats]] = {}
+
+    def prior(self, asks: str | None = None) -> Floats:
+        """The design's prior over `sets`; what the example does not expect, by its finding `asks`, cannot have failed.
+
+        `COMPOUND` goes to the pairs that are possible, the rest to the single causes, in equal shares.
+        """
+        wanted = set(ASKED.values()) if asks is None else set(asks.split("+"))
+        possible = np.array([all(ASKED.get(cause, "") in {"", *wanted} for cause in causes) for causes in self.sets])
+        pairs = np.array([len(causes) > 1 for causes in self.sets])
+        both = COMPOUND if (possible & pairs).any() else 0.0
+        found = np.where(pairs, both / max((possible & pairs).sum(), 1), (1 - both) / (possible & ~pairs).sum())
+        found = np.where(possible, found, IMPOSSIBLE)
+        found /= found.sum()
+        return found
 
     def of(self, ways: Floats) -> Floats:
         """Sums over the ways of each set, along the last axis."""
@@ -142,8 +156,10 @@ class Belief:
 
     sets: Sets
     sides: frozenset[Side]
+    design: Floats
+    """The design's prior for this example over `sets.sets`; sums to 1."""
     prior: Floats
-    """Over `sets.sets`; sums to 1."""
+    """The prior in use: the design's, or what a cluster makes of it."""
     findings: Floats
     """Log likelihood of the findings under each way."""
     trials: Floats
@@ -151,11 +167,12 @@ class Belief:
     seen: Mapping[tuple[Move, Side], Mapping[Response, int]]
 
     @staticmethod
-    def start(signals: Signals, sides: Iterable[Side], sets: Sets, prior: Floats | None = None) -> Belief:
-        """What the findings alone say; `prior` is the design's where none is given."""
+    def start(signals: Signals, sides: Iterable[Side], sets: Sets) -> Belief:
+        """What the findings alone say."""
         found = [sets.finding(name, value) for name, value in sorted(findings_of(signals).items())]
         total = np.sum(found, axis=0) if found else np.zeros(len(sets.ways))
-        return Belief(sets, frozenset(sides), sets.prior if prior is None else prior, total, np.zeros_like(total), {})
+        prior = sets.prior(signals.findings.get("asks"))
+        return Belief(sets, frozenset(sides), prior, prior, total, np.zeros_like(total), {})
 
     def after(self, trial: Trial) -> Belief:
         """The belief once a trial is seen; what it could not measure changes nothing."""
@@ -268,12 +285,12 @@ def pooled(beliefs: Sequence[Belief], rounds: int = 8) -> list[Belief]:
     if not any(belief.seen for belief in beliefs):
         return list(beliefs)
     tried = np.array([bool(belief.seen) for belief in beliefs])[:, None]
-    base = POOL * beliefs[0].sets.prior
+    design = np.stack([belief.design for belief in beliefs])
     weights = np.stack([belief.weights for belief in beliefs])
     evidence = weights / np.stack([belief.prior for belief in beliefs])
     for _ in range(rounds):
         heard = weights * tried
-        priors = base + heard.sum(axis=0) - heard
+        priors = POOL * design + np.where(design > 2 * IMPOSSIBLE, heard.sum(axis=0) - heard, 0.0)
         priors /= priors.sum(axis=1, keepdims=True)
         weights = priors * evidence
         weights /= weights.sum(axis=1, keepdims=True)

@@ -140,10 +140,12 @@ def findings_of(signals: Signals) -> dict[str, str]:
     """
     found = dict(signals.findings)
     failed = set(filter(None, found.pop("failed", "").split("+")))
+    asks = found.pop("asks", None)
     for check in ("content", "format", "style", "label", "reasoning"):
-        found[f"fails.{check}"] = "yes" if check in failed else "no"
+        if check == "content" or asks is None or check in asks.split("+"):
+            found[f"fails.{check}"] = "yes" if check in failed else "no"
     found["fails.sources"] = "yes" if failed & _SOURCES else "no"
-    if found.get("abstained") == "wrongly" and found["fails.style"] == "no":
+    if found.get("abstained") == "wrongly" and found.get("fails.style") == "no":
         del found["fails.style"]  # a decline has its own words, and their style is not looked at
     if found.get("draws") == "one":
         del found["draws"]
@@ -172,9 +174,7 @@ def learn(model: str, known: Sequence[Known], healthy: Sequence[Signals] = (), t
             findings.add(name, HEALTHY, value)
     kinds = {case.kinds[0]: case.causes[0].value for case in single}
     sizes = Counter(case.kinds[0] for case in single)
-    return Rates(
-        model, kinds, sizes, findings.counts, responses.counts, sides.counts, temper or Temper(), len(known)
-    )
+    return Rates(model, kinds, sizes, findings.counts, responses.counts, sides.counts, temper or Temper(), len(known))
 
 
 def keep(records: Records, rates: Rates) -> None:

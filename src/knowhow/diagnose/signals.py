@@ -45,6 +45,11 @@ class Signal(StrEnum):
     """"valid", "invalid", or "none" where no schema is expected."""
     LABEL = "label"
     """"known" (one of the labels), "unknown", or "none" where no label is expected."""
+    ASKS = "asks"
+    """What of the behaviour the example expects: "format", "label", "style", "reasoning", joined with "+"."""
+    RULES = "rules"
+    """"told" where the recipe's instructions or worked examples name every decision the rules can lead to, else
+    "untold"; "none" where no rules are expected to be followed."""
     DRAWS = "draws"
     """Of the logged draws: "one", "all-fail", "mixed"."""
 
@@ -72,6 +77,8 @@ def signals(case: Case, lab: Lab) -> Signals:
         Signal.FORM: _form(case, lab),
         Signal.SCHEMA: _schema(case),
         Signal.LABEL: _label(case),
+        Signal.ASKS: _asks(case.example.expect),
+        Signal.RULES: _rules(case, lab),
         Signal.DRAWS: _draws(case),
     }
     return Signals({name.value: value for name, value in findings.items()}, _details(case, versions, gone))
@@ -168,6 +175,26 @@ def _label(case: Case) -> str:
     said = " ".join(_WORDS.findall(case.row.answer.casefold()))
     named = {" ".join(_WORDS.findall(one.casefold())) for one in (*expect.labels, expect.label)}
     return "known" if said in named else "unknown"
+
+
+def _asks(expect: Expect) -> str:
+    asked = {
+        Check.FORMAT: expect.schema is not None or bool(expect.fields),
+        Check.LABEL: expect.label is not None,
+        Check.STYLE: expect.style is not None,
+        Check.REASONING: expect.reasoning is not None,
+    }
+    return "+".join(check.value for check, wanted in asked.items() if wanted)
+
+
+def _rules(case: Case, lab: Lab) -> str:
+    table = case.example.expect.reasoning
+    if table is None:
+        return "none"
+    fitted = lab.fitted(case.recipe, case.example)
+    text = " ".join([fitted.instructions, *(example.output for example in fitted.examples)]).casefold()
+    wanted = {str(value).casefold() for rule in table.rules for value in rule.then.values()}
+    return "told" if wanted <= set(_WORDS.findall(text)) else "untold"
 
 
 def _draws(case: Case) -> str:
