@@ -39,6 +39,7 @@ test: .venv/.tests ## the tests: no network, no real model, about a minute
 
 test-real: .venv/.tests ## the tests with real models and real servers on this machine
 	@scripts/postgres.sh $(BIN)/python
+	@test -d .venv/node/node_modules/openai || npm install --silent --prefix .venv/node openai
 	$(BIN)/python -m pytest -m real
 
 .venv-train/.made: pyproject.toml

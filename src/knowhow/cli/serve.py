@@ -33,6 +33,9 @@ def serve(
     max_body: Annotated[int, typer.Option("--max-body", min=1, metavar="MB", help="Largest request.")] = 64,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Until a reply must have begun.")] = 300,
     mcp: Annotated[bool, typer.Option("--mcp", help="Also offer tools for agents at /mcp.")] = False,
+    otel: Annotated[
+        bool, typer.Option("--otel", help="Send spans to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.")
+    ] = False,
     workspace: options.In = None,
 ) -> None:
     """Answer over HTTP: an OpenAI-compatible API, the verbs under /api, and the console.
@@ -54,7 +57,7 @@ def serve(
         refuse_open(Keys(opened.serving.records), host)
         local = (*LOOPBACK, *(host_name or ()))
         hosts = local if host in LOOPBACK else tuple(host_name or ())
-        app = create_app(opened, Options(hosts, max_body * MB, seconds, asks, mcp))
+        app = create_app(opened, Options(hosts, max_body * MB, seconds, asks, mcp, otel))
         with listen(host, port) as listening:
             shown, taken = listening.getsockname()[:2]
             note(f"knowhow at http://{f'[{shown}]' if ':' in shown else shown}:{taken}  (stop with Ctrl-C)")

@@ -28,6 +28,7 @@ from knowhow.workspace import Workspace
 
 if TYPE_CHECKING:
     from knowhow.server.mcp import McpRoute
+    from knowhow.server.telemetry import Telemetry
 
 THREADS = 64
 """Threads for everything but questions, which have their own."""
@@ -56,6 +57,7 @@ def create_app(workspace: Workspace, options: Options | None = None) -> FastAPI:
     keys = Keys(records)
     server = Server(workspace, options, keys, Sessions(records, keys), _jobs(workspace))
 
+    server.telemetry = _telemetry() if options.otel else None
     tools = _tools(workspace) if options.mcp else None
 
     @asynccontextmanager
@@ -67,6 +69,8 @@ def create_app(workspace: Workspace, options: Options | None = None) -> FastAPI:
                 yield
         finally:
             await anyio.to_thread.run_sync(server.jobs.close)
+            if server.telemetry:
+                await anyio.to_thread.run_sync(server.telemetry.close)
 
     app = FastAPI(
         title="Knowhow",
@@ -87,6 +91,16 @@ def create_app(workspace: Workspace, options: Options | None = None) -> FastAPI:
     if tools:
         app.router.routes.append(Route("/mcp", tools))
     return app
+
+
+def _telemetry() -> Telemetry:
+    """Spans to a collector. Raises `ConfigProblem` without the extra."""
+    try:
+        from knowhow.server.telemetry import Telemetry
+
+        return Telemetry.to_collector()
+    except ImportError:
+        raise ConfigProblem("OpenTelemetry needs an extra: pip install 'knowhow-ai[otel]'") from None
 
 
 def _tools(workspace: Workspace) -> McpRoute:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -47,31 +48,75 @@ class Asked:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """One question on its way. `parent` are the headers that name the client's own span."""
+
+    server: Server
+    asked: Asked
+    parent: Mapping[str, str]
+    left: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody waits any more."""
+
+    @classmethod
+    def of(cls, request: Request, server: Server, asked: Asked) -> _Flow:
+        given = {name: request.headers[name] for name in ("traceparent", "tracestate") if name in request.headers}
+        return cls(server, asked, given)
+
+    async def watch(self, request: Request) -> None:
+        while not await request.is_disconnected():
+            await anyio.sleep(LOOK)
+        self.left.set()
+
+    def finish(self) -> Answer:
+        for piece in self.pieces():
+            if isinstance(piece, Answer):
+                return piece
+        raise Problem(408, "client-gone", "the client left before the answer was ready")
+
+    def tell(self, send: MemoryObjectSendStream[str | Answer]) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            for piece in self.pieces():
+                anyio.from_thread.run(send.send, piece)
+
+    def pieces(self) -> Generator[str | Answer, None, None]:
+        """Every piece and then the answer, unless the client leaves meanwhile."""
+        started = time.time_ns()
+        steps = self.asked.steps(self.server.workspace)
+        try:
+            while not self.left.is_set():
+                yield next(steps)
+        except StopIteration as done:
+            if self.server.telemetry:
+                self.server.telemetry.answered(done.value, self.asked.recipe, started, self.parent)
+            yield done.value
+        finally:
+            steps.close()
+
+
 async def answer_to(request: Request, server: Server, asked: Asked) -> Answer:
     """The checked answer. When the client leaves or the time is up, the model is stopped at its next word."""
-    left = threading.Event()
+    flow = _Flow.of(request, server, asked)
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_watch, request, left)
-            found = await anyio.to_thread.run_sync(
-                _finish, server.workspace, asked, left, limiter=server.asking, abandon_on_cancel=True
-            )
+            group.start_soon(flow.watch, request)
+            found = await anyio.to_thread.run_sync(flow.finish, limiter=server.asking, abandon_on_cancel=True)
             group.cancel_scope.cancel()
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
     finally:
-        left.set()
+        flow.left.set()
     return found
 
 
 async def drafted(request: Request, server: Server, asked: Asked) -> AsyncGenerator[str | Answer, None]:
     """The reply as it is written, unchecked, and last of all the checked answer, which is the one that counts."""
-    left = threading.Event()
+    flow = _Flow.of(request, server, asked)
     send, receive = anyio.create_memory_object_stream[str | Answer](100)
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_watch, request, left)
-            group.start_soon(_drafting, server, asked, left, send)
+            group.start_soon(flow.watch, request)
+            group.start_soon(_drafting, flow, send)
             async with receive:
                 async for piece in receive:
                     yield piece
@@ -79,46 +124,9 @@ async def drafted(request: Request, server: Server, asked: Asked) -> AsyncGenera
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
     finally:
-        left.set()
+        flow.left.set()
 
 
-async def _drafting(
-    server: Server, asked: Asked, left: threading.Event, send: MemoryObjectSendStream[str | Answer]
-) -> None:
+async def _drafting(flow: _Flow, send: MemoryObjectSendStream[str | Answer]) -> None:
     async with send:
-        await anyio.to_thread.run_sync(
-            _tell, server.workspace, asked, left, send, limiter=server.asking, abandon_on_cancel=True
-        )
-
-
-async def _watch(request: Request, left: threading.Event) -> None:
-    while not await request.is_disconnected():
-        await anyio.sleep(LOOK)
-    left.set()
-
-
-def _finish(workspace: Workspace, asked: Asked, left: threading.Event) -> Answer:
-    for piece in _pieces(workspace, asked, left):
-        if isinstance(piece, Answer):
-            return piece
-    raise Problem(499, "client-gone", "the client left before the answer was ready")
-
-
-def _tell(
-    workspace: Workspace, asked: Asked, left: threading.Event, send: MemoryObjectSendStream[str | Answer]
-) -> None:
-    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-        for piece in _pieces(workspace, asked, left):
-            anyio.from_thread.run(send.send, piece)
-
-
-def _pieces(workspace: Workspace, asked: Asked, left: threading.Event) -> Generator[str | Answer, None, None]:
-    """Every piece and then the answer, unless the client leaves meanwhile."""
-    steps = asked.steps(workspace)
-    try:
-        while not left.is_set():
-            yield next(steps)
-    except StopIteration as done:
-        yield done.value
-    finally:
-        steps.close()
+        await anyio.to_thread.run_sync(flow.tell, send, limiter=flow.server.asking, abandon_on_cancel=True)

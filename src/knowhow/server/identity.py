@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Annotated
@@ -39,16 +38,17 @@ class Asker:
         return EVERYTHING in self.access or not self.key
 
 
-def needs(role: Role) -> Callable[[Request, Bearer], Asker]:
+@dataclass(frozen=True, slots=True)
+class Needs:
     """A dependency: the asker, who has at least this role. Refuses with 401, 403 or 429."""
 
-    def asker(request: Request, bearer: Bearer) -> Asker:  # noqa: ARG001 - names the scheme in the OpenAPI
-        found = identify_once(request)
-        if not found.role.may(role):
-            raise Problem(403, "forbidden", f"this needs the role {role}; the key {found.name} has {found.role}")
-        return found
+    role: Role
 
-    return asker
+    def __call__(self, request: Request, bearer: Bearer) -> Asker:  # noqa: ARG002 - names the scheme in the OpenAPI
+        found = identify_once(request)
+        if not found.role.may(self.role):
+            raise Problem(403, "forbidden", f"this needs the role {self.role}; the key {found.name} has {found.role}")
+        return found
 
 
 def identify_once(request: Request) -> Asker:
@@ -89,7 +89,7 @@ def _unauthorized(detail: str) -> Problem:
     return Problem(401, "unauthorized", detail, {"www-authenticate": "Bearer"})
 
 
-AskRole = Annotated[Asker, Depends(needs(Role.ASK))]
-FeedbackRole = Annotated[Asker, Depends(needs(Role.FEEDBACK))]
-EditRole = Annotated[Asker, Depends(needs(Role.EDIT))]
-AdminRole = Annotated[Asker, Depends(needs(Role.ADMIN))]
+AskRole = Annotated[Asker, Depends(Needs(Role.ASK))]
+FeedbackRole = Annotated[Asker, Depends(Needs(Role.FEEDBACK))]
+EditRole = Annotated[Asker, Depends(Needs(Role.EDIT))]
+AdminRole = Annotated[Asker, Depends(Needs(Role.ADMIN))]

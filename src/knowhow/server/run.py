@@ -15,6 +15,8 @@ from knowhow.server.guard import LOOPBACK
 from knowhow.server.keys import Keys
 from knowhow.server.state import Server
 
+BACKLOG = 1024
+"""Connections that may wait to be taken."""
 GRACE = 20
 """Seconds that requests at hand have after a signal to stop."""
 
@@ -38,12 +40,16 @@ def refuse_open(keys: Keys, host: str) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The socket to serve on. Raises `ConfigProblem` where it is taken or may not be used."""
+    """The socket to serve on; who connects from now on waits until the application is up.
+
+    Raises `ConfigProblem` where it is taken or may not be used.
+    """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(BACKLOG)
     except OSError as error:
         raise ConfigProblem(f"cannot listen on {host} port {port}: {error.strerror or error}; try --port") from None
     return listening

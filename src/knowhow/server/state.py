@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import anyio
 from fastapi import Request
@@ -15,6 +15,9 @@ from knowhow.server.guard import LOOPBACK
 from knowhow.server.keys import Keys
 from knowhow.server.sessions import Sessions
 from knowhow.workspace import Workspace
+
+if TYPE_CHECKING:
+    from knowhow.server.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Options:
     """Questions answered at once; further ones wait."""
     mcp: bool = False
     """Whether agents find tools at /mcp."""
+    otel: bool = False
+    """Whether spans are sent to an OpenTelemetry collector."""
 
 
 class Meter:
@@ -64,6 +69,7 @@ class Server:
     keys: Keys
     sessions: Sessions
     jobs: Jobs
+    telemetry: Telemetry | None = None
     meter: Meter = field(default_factory=Meter)
     underway: set[str] = field(default_factory=set)
     """Writes with an idempotency key that are being done."""

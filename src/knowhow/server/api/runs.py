@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from knowhow.evaluate.rows import row_json
-from knowhow.server.identity import EditRole, needs
+from knowhow.server.identity import EditRole, Needs
 from knowhow.server.keys import Role
 from knowhow.server.pages import Cursor, Limit, page, read_name_cursor
 from knowhow.server.state import server_of
 from knowhow.types import Json, Outcome
 
-router = APIRouter(prefix="/api/runs", tags=["runs"], dependencies=[Depends(needs(Role.EDIT))])
+router = APIRouter(prefix="/api/runs", tags=["runs"], dependencies=[Depends(Needs(Role.EDIT))])
 RunId = Annotated[str, Path(pattern="^[0-9a-zA-Z_-]{1,64}$")]
 
 

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from knowhow.errors import NotFound, UsageProblem
 from knowhow.server.fields import Turn, Word
-from knowhow.server.identity import needs
+from knowhow.server.identity import Needs
 from knowhow.server.keys import Role
 from knowhow.server.state import server_of
 from knowhow.types import Json
 
-router = APIRouter(prefix="/v1/embeddings", tags=["openai"], dependencies=[Depends(needs(Role.ASK))])
+router = APIRouter(prefix="/v1/embeddings", tags=["openai"], dependencies=[Depends(Needs(Role.ASK))])
 CHARACTERS_A_TOKEN = 4
 """What `usage` counts by, since an embedder need not tell its tokens."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request
 
 from knowhow.errors import NotFound
-from knowhow.server.identity import needs
+from knowhow.server.identity import Needs
 from knowhow.server.keys import Role
 from knowhow.server.state import Server, server_of
 from knowhow.types import Context, Json
 
-router = APIRouter(prefix="/v1/models", tags=["openai"], dependencies=[Depends(needs(Role.ASK))])
+router = APIRouter(prefix="/v1/models", tags=["openai"], dependencies=[Depends(Needs(Role.ASK))])
 
 
 @router.get("")
