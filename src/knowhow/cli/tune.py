@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,46 +24,67 @@ LONG_S = 60.0
 """A training longer than this is not begun unasked."""
 
 
+SuiteOption = Annotated[str | None, typer.Option("--suite", metavar="SUITE", help="What is learnt from and proved on.")]
+LessonFiles = Annotated[
+    list[Path] | None, typer.Option("--lessons", metavar="FILE", help="Learn from this file instead (repeatable).")
+]
+Traces = Annotated[bool, typer.Option("--traces", help="Learn from corrections and thumbs on answers.")]
+RecipeName = Annotated[str, typer.Option("--recipe", metavar="NAME", help="How it is asked.")]
+TargetOption = Annotated[
+    str, typer.Option("--target", metavar="CHECKS", help="What must get better: label, content.fields_f1, …")
+]
+Promote = Annotated[
+    str, typer.Option("--promote", metavar="NAME", help="Let it answer under this name if every gate is passed.")
+]
+MethodOption = Annotated[Method, typer.Option("--method", help="Replies, pairs or marks to learn from.")]
+Epochs = Annotated[float, typer.Option("--epochs", min=0.01, help="Times through the lessons.")]
+Steps = Annotated[int, typer.Option("--steps", min=0, help="Stop after so many; 0 = no limit.")]
+Rate = Annotated[float, typer.Option("--rate", min=1e-7, max=1.0, help="Learning rate.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Rows of one step.")]
+Rank = Annotated[int, typer.Option("--rank", min=1, max=256, help="Rank of the adapter.")]
+MaxTokens = Annotated[int, typer.Option("--max-tokens", min=16, help="Longest row; a longer one is left out.")]
+Seed = Annotated[int, typer.Option("--seed", min=0)]
+Probes = Annotated[int, typer.Option("--probes", min=10, help="General tasks of each kind that gates ask.")]
+Margin = Annotated[float, typer.Option("--margin", min=0.001, max=1, help="How much worse is held.")]
+Grounded = Annotated[
+    bool, typer.Option("--grounded", help="Show evidence among other passages, and a fifth of the lessons none.")
+]
+LeaveOut = Annotated[bool, typer.Option("--leave-out", help="Leave out lessons with errors.")]
+Anyway = Annotated[bool, typer.Option("--anyway", help="Train and measure although a cheaper home does it.")]
+Forecast = Annotated[
+    float | None, typer.Option("--forecast", metavar="LOSS", help="First say how many lessons would reach it.")
+]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write one page.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop before the training.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Train without asking.")]
+
+
 def tune(
-    suite: Annotated[
-        str | None, typer.Option("--suite", metavar="SUITE", help="What is learnt from and proved on.")
-    ] = None,
-    lessons: Annotated[
-        list[Path] | None, typer.Option("--lessons", metavar="FILE", help="Learn from this file instead (repeatable).")
-    ] = None,
-    traces: Annotated[bool, typer.Option("--traces", help="Learn from corrections and thumbs on answers.")] = False,
-    recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="How it is asked.")] = "tuned",
-    target: Annotated[
-        str, typer.Option("--target", metavar="CHECKS", help="What must get better: label, content.fields_f1, …")
-    ] = "",
-    promote: Annotated[
-        str, typer.Option("--promote", metavar="NAME", help="Let it answer under this name if every gate is passed.")
-    ] = "",
-    method: Annotated[Method, typer.Option("--method", help="Replies, pairs or marks to learn from.")] = Method.SFT,
-    epochs: Annotated[float, typer.Option("--epochs", min=0.01)] = 3.0,
-    steps: Annotated[int, typer.Option("--steps", min=0, help="Stop after so many; 0 = no limit.")] = 0,
-    rate: Annotated[float, typer.Option("--rate", min=1e-7, max=1.0, help="Learning rate.")] = 3e-4,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Rows of one step.")] = 8,
-    rank: Annotated[int, typer.Option("--rank", min=1, max=256)] = 16,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, help="Longest row.")] = 1024,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    probes: Annotated[int, typer.Option("--probes", min=10, help="General tasks of each kind that gates ask.")] = 250,
-    margin: Annotated[float, typer.Option("--margin", min=0.001, max=1, help="How much worse is held.")] = 0.05,
-    grounded: Annotated[
-        bool, typer.Option("--grounded", help="Show evidence among other passages, and a fifth of the lessons none.")
-    ] = False,
-    leave_out: Annotated[bool, typer.Option("--leave-out", help="Leave out lessons with errors.")] = False,
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="Train and measure although a cheaper home does it.")
-    ] = False,
-    forecast: Annotated[
-        float | None,
-        typer.Option("--forecast", metavar="LOSS", help="First say, by short trainings, how many lessons reach it."),
-    ] = None,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write one page.")] = None,
-    markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop before the training.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Train without asking.")] = False,
+    suite: SuiteOption = None,
+    lessons: LessonFiles = None,
+    traces: Traces = False,
+    recipe: RecipeName = "tuned",
+    target: TargetOption = "",
+    promote: Promote = "",
+    method: MethodOption = Method.SFT,
+    epochs: Epochs = 3.0,
+    steps: Steps = 0,
+    rate: Rate = 3e-4,
+    batch: Batch = 8,
+    rank: Rank = 16,
+    max_tokens: MaxTokens = 1024,
+    seed: Seed = 0,
+    probes: Probes = 250,
+    margin: Margin = 0.05,
+    grounded: Grounded = False,
+    leave_out: LeaveOut = False,
+    anyway: Anyway = False,
+    forecast: Forecast = None,
+    html: Html = None,
+    markdown: Markdown = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -72,46 +93,13 @@ def tune(
     Interrupted, it goes on where it stopped. Exit code 5: refused.
 
     \b
-    Example: knowhow tune --suite suites/tickets.jsonl --promote tuned
+    Example: knowhow tune --suite suites/tickets.jsonl --promote tickets
     """
-    from knowhow.workspace import Workspace
-    from knowhow.workspace.tuning import TuneRequest
-
-    if suite is None and not lessons and not traces:
-        raise UsageProblem("name what to learn from: --suite SUITE, --lessons FILE or --traces")
-    with Workspace.open(workspace) as opened:
-        chosen = replace(opened.recipe(recipe), adapter="")
-        train = TrainPlan(
-            base=chosen.model,
-            method=method,
-            rank=rank,
-            alpha=2.0 * rank,
-            epochs=epochs,
-            max_steps=steps,
-            batch=batch,
-            learning_rate=rate,
-            max_tokens=max_tokens,
-            seed=seed,
-        )
-        request = TuneRequest(
-            opened.evaluations.suite(suite) if suite else None,
-            chosen,
-            train,
-            name=Path(suite).stem if suite else lessons[0].stem if lessons else "traces",
-            files=lessons or (),
-            traces=traces,
-            target=target,
-            promote=promote,
-            probes=probes,
-            margin=margin,
-            grounded=grounded,
-            leave_out=leave_out,
-            anyway=anyway,
-            forecast=forecast,
-            dry_run=dry_run,
-        )
-        plan, linted = opened.tuning.plan(request)
-        report = _followed(opened.tuning.tune(plan, linted), yes)
+    train = TrainPlan("", method, rank, 2.0 * rank, epochs=epochs, max_steps=steps, batch=batch, learning_rate=rate,
+                      max_tokens=max_tokens, seed=seed)  # fmt: skip
+    asked = Asked(suite, tuple(lessons or ()), traces, recipe, target, promote, probes, margin, grounded, leave_out,
+                  anyway, forecast, dry_run)  # fmt: skip
+    report = _tuned(asked, train, yes, workspace)
     _write_reports(report, html, markdown)
     if as_json:
         write_json(report.to_json())
@@ -119,6 +107,58 @@ def tune(
         print_report(report)
     if report.refused:
         raise typer.Exit(REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options say, apart from the training's own."""
+
+    suite: str | None
+    lessons: tuple[Path, ...]
+    traces: bool
+    recipe: str
+    target: str
+    promote: str
+    probes: int
+    margin: float
+    grounded: bool
+    leave_out: bool
+    anyway: bool
+    forecast: float | None
+    dry_run: bool
+
+    @property
+    def name(self) -> str:
+        """How the lessons are called."""
+        return Path(self.suite).stem if self.suite else self.lessons[0].stem if self.lessons else "traces"
+
+
+def _tuned(asked: Asked, train: TrainPlan, yes: bool, workspace: Path | None) -> TuneReport:
+    from knowhow.workspace import Workspace
+    from knowhow.workspace.tuning import TuneRequest
+
+    if asked.suite is None and not asked.lessons and not asked.traces:
+        raise UsageProblem("name what to learn from: --suite SUITE, --lessons FILE or --traces")
+    with Workspace.open(workspace) as opened:
+        recipe = replace(opened.recipe(asked.recipe), adapter="")
+        request = TuneRequest(
+            opened.evaluations.suite(asked.suite) if asked.suite else None,
+            recipe,
+            replace(train, base=recipe.model),
+            name=asked.name,
+            files=asked.lessons,
+            traces=asked.traces,
+            target=asked.target,
+            promote=asked.promote,
+            probes=asked.probes,
+            margin=asked.margin,
+            grounded=asked.grounded,
+            leave_out=asked.leave_out,
+            anyway=asked.anyway,
+            forecast=asked.forecast,
+            dry_run=asked.dry_run,
+        )
+        return _followed(opened.tuning.tune(*opened.tuning.plan(request)), yes)
 
 
 def _followed(events: Generator[TuneEvent, None, TuneReport], yes: bool) -> TuneReport:

@@ -132,6 +132,10 @@ class Tuning:
         problems = tuple(problem for part in parts for problem in part.problems)
         return Collected(joined(name, *(part.lessons for part in parts)), problems)
 
+    def grounded(self, lessons: Lessons, recipe: Recipe, how: Grounding | None = None) -> Lessons:
+        """Lessons with a context, shown among distractors, and a share without evidence that declines."""
+        return grounded(lessons, recipe, self._parts.store, self._parts.embedder(), how)
+
     def lint(
         self,
         collected: Collected,
