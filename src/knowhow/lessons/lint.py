@@ -223,7 +223,7 @@ def _proved(lessons: Sequence[Lesson], texts: Texts, test: Sequence[Example], em
     exact = {near.left for near in found if near.exact}
     yield from _rows(Fault.IN_TEST, Weight.ERROR, exact, lessons, "ask what the test split asks")
     like = {near.left for near in found} - exact
-    yield from _rows(Fault.NEAR_TEST, Weight.ERROR, like, lessons, "ask nearly what the test split asks")
+    yield from _rows(Fault.NEAR_TEST, Weight.WARNING, like, lessons, "ask nearly what the test split asks")
     contrary = {near.left for near in found if _other_label(lessons[near.left], test[near.right])}
     message = "have another label than the example of the test split they are like"
     yield from _rows(Fault.CONTRADICTION, Weight.WARNING, contrary, lessons, message)
