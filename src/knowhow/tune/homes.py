@@ -45,11 +45,15 @@ def cheap_homes(recipe: Recipe, suite: Suite) -> list[tuple[Home, Recipe]]:
     bare = replace(recipe, adapter="")
     expects = [one.expect for one in suite.examples]
     trained = [one for one in suite.examples if one.split is Split.TRAIN and not one.draft]
-    found = [(Home.PROMPT, replace(bare, name="instruction", form=Form.TOLD, instructions=""))]
-    if any(expect.schema is not None or expect.labels for expect in expects):
-        found.append((Home.SCHEMA, replace(bare, name="constrained", form=Form.CONSTRAINED, instructions="")))
+    formed = any(expect.schema is not None or expect.labels for expect in expects)
+    found = [(Home.PROMPT, replace(bare, name="instruction", form=Form.TOLD))]
+    if formed:
+        found.append((Home.SCHEMA, replace(bare, name="constrained", form=Form.CONSTRAINED)))
     if trained:
-        found.append((Home.EXAMPLES, replace(bare, name="few-shot", form=Form.TOLD, shots=SHOTS, instructions="")))
+        found.append((Home.EXAMPLES, replace(bare, name="few-shot", form=Form.TOLD, shots=SHOTS)))
+    if trained and formed:
+        both = replace(bare, name="few-shot+constrained", form=Form.CONSTRAINED, shots=SHOTS)
+        found.append((Home.EXAMPLES, both))
     labels = {one.expect.label for one in trained if one.expect.label is not None}
     if len(labels) >= _LABELLED and all(one.expect.label is not None for one in suite.examples):
         plain = Recipe(name="classifier", model="classifier", context=Context.NONE, cite=False)
