@@ -36,6 +36,7 @@ from knowhow.types import (
     Recipe,
     Row,
     Run,
+    Sampling,
     Split,
     Suite,
     Verdict,
@@ -363,6 +364,14 @@ def test_a_baseline_must_be_there_and_something_beside_it() -> None:
         compare({"a": [], "b": []}, "x")
     with pytest.raises(UsageProblem, match="nothing to compare a with"):
         compare({"a": []}, "a")
+
+
+def test_every_draw_has_a_seed_of_its_own_where_the_temperature_lets_it_count(world: World) -> None:
+    warm, cold = (replace(Recipe(), sampling=Sampling(temperature=t)) for t in (0.7, 0.0))
+    for recipe, seeds in ((warm, [0, 1, 2]), (cold, [0, 0, 0])):
+        model = FakeChat(speak)
+        finish(evaluate(Suite("one", (RETURNS,)), recipe, setup(world, model), draws=3))
+        assert sorted(request.sampling.seed or 0 for request in model.requests) == seeds
 
 
 # --- the journal ------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ def _replacements(corpus: Corpus, pairs: Sequence[Conflict], shown: Sequence[Sho
 def _request(asked: Asked, shown: tuple[Shown, ...], history: tuple[Message, ...]) -> ChatRequest:
     return ChatRequest(
         messages=prompt.messages(asked.question, shown, asked.recipe, history),
-        sampling=prompt.sampling(asked.recipe),
+        sampling=prompt.sampling(asked.recipe, asked.draw),
         schema=asked.recipe.schema,
         adapter=asked.recipe.adapter,
         question=asked.question,

@@ -53,9 +53,14 @@ def messages(
     return (*turns, Message("user", asked))
 
 
-def sampling(recipe: Recipe) -> Sampling:
-    """The recipe's own sampling, ended where a small model would go on with a question of its own."""
-    return replace(recipe.sampling, stop=(*recipe.sampling.stop, f"\n{_ASKED}"))
+def sampling(recipe: Recipe, draw: int | None = None) -> Sampling:
+    """The recipe's own sampling, ended where a small model would go on with a question of its own.
+
+    Every numbered draw has a seed of its own, or a seeded model would say the same each time; at temperature 0 no seed
+    changes anything, and draws stay one request.
+    """
+    own = replace(recipe.sampling, stop=(*recipe.sampling.stop, f"\n{_ASKED}"))
+    return replace(own, seed=own.seed + draw) if draw and own.seed is not None and own.temperature > 0 else own
 
 
 def instructions(recipe: Recipe) -> str:

@@ -26,7 +26,6 @@ from knowhow.types import (
     Recipe,
     Response,
     Row,
-    Sampling,
     Side,
     Trial,
 )
@@ -156,8 +155,7 @@ def _instructed(case: Case, lab: Lab, recipe: Recipe) -> tuple[Recipe, str]:
 def _freshly(case: Case, plan: _Plan, draw: int) -> tuple[Recipe, tuple[Hit, ...]]:
     recipe, hits = plan.recipe, plan.shows.hits
     if recipe.sampling.temperature > 0:
-        seed = None if recipe.sampling.seed is None else recipe.sampling.seed + FRESH + draw
-        return replace(recipe, sampling=_seeded(recipe.sampling, seed)), hits
+        return recipe, hits
     dice = random.Random(f"{case.example.id}/{draw}")
     shuffled = tuple(dice.sample(hits, len(hits)))
     own = recipe.instructions or prompt.standard(recipe)
@@ -165,10 +163,6 @@ def _freshly(case: Case, plan: _Plan, draw: int) -> tuple[Recipe, tuple[Hit, ...
     at = draw * _STEP % others + 1
     around = (_OPENERS[at % len(_OPENERS)], own, _CLOSERS[at // len(_OPENERS)])
     return replace(recipe, instructions=" ".join(filter(None, around))), shuffled
-
-
-def _seeded(sampling: Sampling, seed: int | None) -> Sampling:
-    return replace(sampling, seed=seed)
 
 
 # --- what came of it --------------------------------------------------------------------------------------
