@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from knowhow.answer.decline import NOT_STATED
+from knowhow.errors import ConfigProblem
 from knowhow.lessons.collect import suite_lessons
 from knowhow.lessons.lint import Beside, LintReport, lint
 from knowhow.tune import tune as flow
@@ -256,6 +257,21 @@ def test_a_forecast_by_short_trainings_is_part_of_the_report(workspace: Workspac
     assert report.outlook is not None
     assert report.outlook.of == "the training"
     assert report.outlook.needed.outlook is ForecastOutlook.NOT_BY_MORE, "the fake's loss never falls"
+
+
+def test_what_is_refused_needs_nothing_installed_and_what_is_not_says_the_command(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Missing(FakeTrainer):
+        def trainer(self) -> FakeTrainer:
+            raise ConfigProblem("training needs torch; run: pip install 'knowhow-ai[train]'")
+
+    suite = letters()
+    before = untrained(suite)
+    facts, _, _ = tuned(workspace, suite, before, before, Missing(), target=read_target("content"))
+    assert facts.refusal is Refusal.KNOWLEDGE
+    with pytest.raises(ConfigProblem, match="pip install"):
+        tuned(workspace, suite, before, before, Missing())
 
 
 def test_a_look_trains_nothing(workspace: Workspace) -> None:

@@ -153,6 +153,9 @@ class FakeTrainer:
         self.parity_kl = parity_kl
         self.trainings = 0
 
+    def trainer(self) -> FakeTrainer:
+        return self
+
     def key(self, plan: TrainPlan, rows: Sequence[TrainRow], validation: Sequence[TrainRow]) -> str:
         return f"{len(rows)}-{len(validation)}-{plan.seed}"
 

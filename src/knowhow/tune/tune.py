@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from knowhow.evaluate.stats import estimate
 from knowhow.lessons.lint import Fault, LintReport
@@ -63,13 +64,20 @@ class TunePlan:
     """Example id → the text of its evidence, for questions over changed documents."""
 
 
+class Trainers(Protocol):
+    """Who trains, asked for only once nothing speaks against it."""
+
+    def trainer(self) -> Trainer:
+        """Raises `ConfigProblem` with the command where what training needs is not installed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Shop:
     """What the work is done with."""
 
     bench: Bench
-    trainer: Trainer | None
-    """None where only a look was asked for."""
+    trainers: Trainers
     registry: Registry
     work: Path
 
@@ -95,18 +103,17 @@ def tune(
     report = replace(report, outlook=classifier_outlook(plan.suite, shop.bench, CLOSED))
     if report.refused and not plan.anyway:
         return report
-    if shop.trainer is None:
-        return report
     if (adapter := _known(plan, shop.registry)) is None:
-        price = shop.trainer.price(plan.train, plan.course.rows, plan.course.validation)
+        trainer = shop.trainers.trainer()
+        price = trainer.price(plan.train, plan.course.rows, plan.course.validation)
         report = replace(report, price=price)
         yield price
         if plan.forecast is not None:
-            curve = training_outlook(plan.train, plan.course, shop.trainer, shop.work, plan.forecast)
+            curve = training_outlook(plan.train, plan.course, trainer, shop.work, plan.forecast)
             report = replace(report, outlook=(yield from curve))
         if plan.dry_run:
             return report
-        adapter = yield from make(plan.course, plan.train, shop.trainer, shop.registry, shop.work)
+        adapter = yield from make(plan.course, plan.train, trainer, shop.registry, shop.work)
     proof = yield from _proof(plan, shop, adapter)
     return _decided(_proved(report, plan, adapter, proof), plan, shop, adapter, proof)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from knowhow.answer.feedback import KIND as FEEDBACK
 from knowhow.answer.trace import KIND as TRACE
 from knowhow.diagnose.report import KIND as DIAGNOSIS
-from knowhow.errors import ConfigProblem, UsageProblem
+from knowhow.errors import UsageProblem
 from knowhow.evaluate.classifier import MODEL as CLASSIFIER
 from knowhow.evaluate.classifier import save_classifier, suite_classifier
 from knowhow.evaluate.evaluate import evaluate, rows_of
@@ -217,9 +217,8 @@ class Tuning:
 
     def tune(self, plan: TunePlan, linted: LintReport) -> Generator[TuneEvent, None, TuneReport]:
         """See `knowhow.tune.tune`; the report is kept. Raises `ConfigProblem` with the command where the extra `train`
-        is missing, unless only a look was asked for."""
-        trainer = None if plan.dry_run and not self._trains() else self._adapters.trainer()
-        shop = Shop(self._evaluations, trainer, self._adapters.registry, self._adapters.work)
+        is missing and nothing else speaks against a training."""
+        shop = Shop(self._evaluations, self._adapters, self._adapters.registry, self._adapters.work)
         report = yield from tune(plan, linted, shop, self._knowledge(plan.suite))
         if report.wins == CLASSIFIER and report.refused:
             report = replace(report, notes=(*report.notes, self._keep_classifier(plan.suite)))
@@ -238,13 +237,6 @@ class Tuning:
         path = folder / f"{suite.hash}.npz"
         save_classifier(suite_classifier(suite, self._parts.embedder()).linear, path)
         return f'the classifier is kept: a recipe with model = "{CLASSIFIER}:{path}" answers with it'
-
-    def _trains(self) -> bool:
-        try:
-            self._adapters.trainer()
-        except ConfigProblem:
-            return False
-        return True
 
     def _knowledge(self, suite: Suite) -> float | None:
         """Share of knowledge among the sided causes of the newest diagnosis of a run of this suite; None without."""
