@@ -1,8 +1,9 @@
 """Replays two real handbooks edit by edit through ingest: speed, what is embedded again, and freshness of 25 facts.
 
 `python bench/handbooks.py` prints JSON. Needs the larger data sets beside the repository (`--data`). Right after the
-step that changes a fact, no hit may hold the old statement (another document may, where it held it before too), and
-the passage with the new one should be among the first five.
+step that changes a fact, no hit and no answer may hold the old statement (another document may, where it held it before
+too), and the passage with the new one should be among the first five. Answers quote (`extractive`), so that what they
+say is what the documents say. Steps a second are given by the clock and by processor time, reader processes included.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import re
+import resource
 import shutil
 import tempfile
 import time
@@ -19,6 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from knowhow.answer import ask
+from knowhow.backends.chat_extractive import ExtractiveChat
 from knowhow.backends.embed_static import load_static
 from knowhow.ingest.ingest import ingest
 from knowhow.ports import Embedder
@@ -77,6 +82,20 @@ class Replay:
         hits = (hit for hit in result.hits if wanted in plain(hit.text) and (elsewhere or hit.uri == fact["path"]))
         return next((hit.rank for hit in hits), None)
 
+    def says(self, fact: dict[str, Any], key: str, *, elsewhere: bool = True) -> bool:
+        """Whether the answer to the fact's question holds `key`, from any document or from its own alone."""
+        answer = ask(
+            fact["question"],
+            Recipe(model="extractive"),
+            store=self.store,
+            records=None,
+            embedder=self.embedder,
+            model=ExtractiveChat(),
+            filter=ALL,
+        )
+        own = [citation.quote for citation in answer.citations if citation.uri == fact["path"]]
+        return plain(key) in plain(" ".join(own) if not elsewhere else answer.text)
+
 
 def plain(text: str) -> str:
     """Words and numbers only, link targets left out, so that Markdown marks don't matter."""
@@ -100,7 +119,7 @@ def replay(book: Replay, limit: int, only_facts: bool) -> dict[str, Any]:
     first_s = time.perf_counter() - started
     facts = book.facts()
     passages = embedded = syncs = done = 0
-    seconds = 0.0
+    seconds = processor = 0.0
     rows = []
     for step in book.steps():
         if limit and done >= limit:
@@ -113,9 +132,10 @@ def replay(book: Replay, limit: int, only_facts: bool) -> dict[str, Any]:
         done += 1
         if only_facts and not due:
             continue
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), _processor()
         report = book.sync()
         seconds += time.perf_counter() - started
+        processor += _processor() - busy
         syncs += 1
         passages += report.passages
         embedded += report.embedded
@@ -131,11 +151,26 @@ def replay(book: Replay, limit: int, only_facts: bool) -> dict[str, Any]:
         "steps": done,
         "syncs": syncs,
         "syncs_per_s": round(syncs / seconds, 1) if seconds else None,
+        "syncs_per_processor_s": round(syncs / processor, 1) if processor else None,
         "passages_of_changed_documents": passages,
         "embedded": embedded,
         "embedded_share": round(embedded / passages, 4) if passages else None,
         "facts": rows,
     }
+
+
+def _processor() -> float:
+    """Seconds of processor time so far, of this process and of the readers it has waited for or still runs."""
+    used = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(after[1]) == os.getpid():
+            ticks += int(after[11]) + int(after[12])
+    return used + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _fact_row(book: Replay, fact: dict[str, Any], known: int | None) -> dict[str, Any]:
@@ -145,6 +180,8 @@ def _fact_row(book: Replay, fact: dict[str, Any], known: int | None) -> dict[str
         "old_rank_before": known,
         "old_rank_after": book.rank(fact, fact["before_key"], elsewhere=not elsewhere),
         "new_rank_after": book.rank(fact, fact["after_key"]),
+        "old_answered_after": book.says(fact, fact["before_key"], elsewhere=not elsewhere),
+        "new_answered_after": book.says(fact, fact["after_key"]),
     }
 
 
@@ -167,6 +204,8 @@ def main() -> None:
         "facts": len(rows),
         "old_found_before": sum(row["old_rank_before"] is not None for row in rows),
         "old_found_after": sum(row["old_rank_after"] is not None for row in rows),
+        "old_answered_after": sum(row["old_answered_after"] for row in rows),
+        "new_answered_after": sum(row["new_answered_after"] for row in rows),
         "new_in_top_5": sum(row["new_rank_after"] is not None and row["new_rank_after"] <= 5 for row in rows),
     }
     print(json.dumps(result, indent=1))

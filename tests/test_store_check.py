@@ -11,8 +11,9 @@ import pytest
 
 from contract.store_model import ALL, SPEC, Model, assert_search_agrees, found_scores, put
 from knowhow.errors import ConfigProblem
-from knowhow.ports import StoreCheck
+from knowhow.ports import Record, StoreCheck
 from knowhow.store import analyze, check, corpus
+from knowhow.store.records import SqliteRecords
 from knowhow.store.sqlite import SqliteStore
 
 CHANGES = [put(f"{i}.md", f"laptop number {i} " * (i + 1), access={"hr"} if i == 3 else ()) for i in range(6)]
@@ -153,3 +154,75 @@ def test_damage_on_the_disk_is_found(tmp_path: Path) -> None:
     assert "backup" in found[0].mend
     store.close()
     assert apsw.Connection(str(path)).execute("select count(*) from item").get == 60
+
+
+# --- damaged pages ---------------------------------------------------------------------------------------
+
+
+def spoil(path: Path, name: str) -> None:
+    """Overwrites the last page of a table or index."""
+    file = apsw.Connection(str(path))
+    file.execute("pragma wal_checkpoint(truncate)").fetchall()
+    page = file.execute("select max(pageno) from dbstat where name = ?", (name,)).get
+    size = file.execute("pragma page_size").get
+    file.close()
+    with path.open("r+b") as opened:
+        opened.seek((page - 1) * size)
+        opened.write(b"\xee" * 600)
+
+
+@pytest.mark.parametrize("name", ["block", "segment", "page", "passage_hash", "version_opened", "audit_uri"])
+def test_a_damaged_index_is_made_again_from_what_it_follows(
+    store: SqliteStore, model: Model, tmp_path: Path, name: str
+) -> None:
+    store.close()
+    path = tmp_path / "knowhow.db"
+    spoil(path, name)
+    with_damage = SqliteStore(path)
+    (found,) = failing(with_damage)
+    assert found.name == "file"
+    assert found.mend.startswith("run `knowhow doctor --repair`")
+    mended = with_damage.check(repair=True)
+    assert all(finding.ok for finding in mended), mended
+    assert mended[0].repaired
+    assert failing(with_damage) == []
+    assert_search_agrees(with_damage, SPEC.id, model, "laptop number text", ALL)
+    assert (tmp_path / "knowhow.db.damaged").exists()
+    assert not list(tmp_path.glob("*.mended*"))
+    with_damage.apply(SPEC.id, [put("new.md", "one more")])
+    with_damage.close()
+
+
+@pytest.mark.parametrize("name", ["passage", "text", "version", "item"])
+def test_what_nothing_follows_from_is_left_as_it_is_and_sent_to_the_backup(
+    store: SqliteStore, tmp_path: Path, name: str
+) -> None:
+    store.close()
+    path = tmp_path / "knowhow.db"
+    spoil(path, name)
+    before = path.read_bytes()
+    with_damage = SqliteStore(path)
+    (found,) = failing(with_damage, repair=True)
+    assert "restore a backup" in found.mend
+    with_damage.close()
+    assert path.read_bytes() == before
+    assert [other.name for other in tmp_path.iterdir()] == ["knowhow.db"]
+
+
+def test_the_journal_is_looked_at_and_mended_too(tmp_path: Path) -> None:
+    records = SqliteRecords(tmp_path / "state.db")
+    records.put([Record("trace", str(number), {"n": number}, uris=frozenset({"a.md"})) for number in range(50)])
+    assert [finding.ok for finding in records.check()] == [True]
+    records.close()
+    file = apsw.Connection(str(tmp_path / "state.db"))
+    (index,) = [row[0] for row in file.execute("select min(name) from sqlite_schema where type = 'index'")]
+    file.close()
+    spoil(tmp_path / "state.db", index)
+    records = SqliteRecords(tmp_path / "state.db")
+    (found,) = records.check()
+    assert (found.name, found.ok) == ("journal", False)
+    (mended,) = records.check(repair=True)
+    assert mended.ok
+    assert mended.repaired
+    assert len(list(records.select("trace", frozenset({"*"})))) == 50
+    records.close()

@@ -174,8 +174,11 @@ class Database:
             with copy.writing() as target:
                 for (table,) in target.execute("select name from sqlite_schema where type = 'table'").fetchall():
                     target.execute(f"delete from {table}")
+                    # In the order of the key: SQLite reads the table itself then, not an index that has all columns.
+                    columns = target.execute(f"select name from pragma_table_info('{table}') where pk > 0 order by pk")
+                    order = ", ".join(name for (name,) in columns.fetchall()) or "rowid"
                     try:
-                        for row in self.connection().execute(f"select * from {table}"):
+                        for row in self.connection().execute(f"select * from {table} not indexed order by {order}"):
                             target.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
                     except apsw.CorruptError:
                         if table not in FOLLOWING:
