@@ -51,7 +51,7 @@ test-real: .venv/.tests ## the tests with real models and real servers on this m
 
 test-train: .venv-train/.made ## the tests that train models, in an environment of their own with torch
 	@# Only the files that hold such tests: others import packages that training does not need.
-	$(TRAIN)/python -m pytest -m train $$(grep -l -r 'mark\.train' tests --include='test_*.py')
+	$(TRAIN)/python -m pytest -o faulthandler_timeout=1200 -m train $$(grep -l -r 'mark\.train' tests --include='test_*.py')
 
 check: .venv/.tests ## format, lint, types and the rules of the house
 	$(BIN)/ruff format --check .
