@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from knowhow.answer.decline import NOT_STATED
 from knowhow.backends.fake import FakeEmbedder
+from knowhow.cli.main import execute
 from knowhow.lessons.grounding import Grounding, grounded
 from knowhow.lessons.lint import ENOUGH, FEW, Beside, Fault, LintReport, Weight, lint
 from knowhow.lessons.near import Texts, across, pieces, plain, similarity, within
@@ -251,6 +252,30 @@ def test_grounding_lessons_hide_the_evidence_among_others_or_decline_without_it(
     assert len({one.context.index(place) for one in shown}) == 3, "its place teaches nothing"
     assert made == grounded(asked, Recipe(), parts.store, parts.embedder(), Grounding(distractors=2, without=0.25))
     assert {place.uri for one in made.lessons for place in one.context} == {u for one in made.lessons for u in one.uris}
+
+
+def test_the_command_names_rows_writes_the_clean_ones_and_ends_with_5(
+    corpus: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (corpus.folder / "knowhow.toml").write_text('[recipes.plain]\nextends = "closed-book"\nmodel = "extractive"\n')
+    rows = [{"messages": [{"role": "user", "content": one.question}, {"role": "assistant", "content": one.target}]}
+            for one in unlike(60)]  # fmt: skip
+    rows[4]["messages"] = [
+        {"role": "user", "content": "How long may customers return a laptop?"},
+        {"role": "assistant", "content": "Within 45 days."},
+    ]
+    file, clean = tmp_path / "chats.jsonl", tmp_path / "clean.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
+    command = ["lessons", "lint", str(file), "-w", str(corpus.folder), "--recipe", "plain", "--clean", str(clean)]
+    capsys.readouterr()
+    assert execute([*command, "--json"]) == 5
+    body = json.loads(capsys.readouterr().out)
+    faults = {one["fault"]: one for one in body["findings"]}
+    assert set(faults) == {"broken", "volatile-fact", "too-few"}
+    assert faults["volatile-fact"]["where"] == ["chats.jsonl:5"]
+    assert "line 61" in faults["broken"]["message"]
+    assert len(clean.read_text().splitlines()) == 59
+    assert execute(["lessons", "lint", str(clean), "-w", str(corpus.folder), "--recipe", "plain"]) == 0
 
 
 # --- near ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 from knowhow.answer.feedback import KIND as FEEDBACK
 from knowhow.answer.trace import KIND as TRACE
 from knowhow.diagnose.report import KIND as DIAGNOSIS
-from knowhow.errors import UsageProblem
+from knowhow.errors import ConfigProblem, NotFound, ProviderProblem, UsageProblem
 from knowhow.evaluate.classifier import MODEL as CLASSIFIER
 from knowhow.evaluate.classifier import save_classifier, suite_classifier
 from knowhow.evaluate.evaluate import evaluate, rows_of
@@ -251,9 +251,13 @@ class Tuning:
 
     # the parts
 
-    def _left_out(self, lessons: Lessons, recipe: Recipe, most: int) -> list[LeftOut]:
-        """Lessons that are too long for a training, or whose context is gone, by the base model's own tokenizer."""
-        model = self._parts.chat(recipe.model)
+    def _left_out(self, lessons: Lessons, recipe: Recipe, most: int) -> list[LeftOut] | None:
+        """Lessons that are too long for a training, or whose context is gone, by the base model's own tokenizer; None
+        where that model cannot be opened."""
+        try:
+            model = self._parts.chat(recipe.model)
+        except (ConfigProblem, NotFound, ProviderProblem):
+            return None
         prompter = Prompter(
             recipe, Suite(lessons.name, ()), store=self._parts.store, embedder=self._parts.embedder(), model=model
         )
