@@ -1,7 +1,8 @@
 """A made company for proving diagnosis: products, documents, a suite and a scripted mind that fit one another.
 
 Everything follows from the seed. Innocent oddities are part of it: outdated data sheets that are marked as such, facts
-that stand in two documents, examples that name no evidence, products whose names are alike, facts known by heart.
+that stand in two documents, examples that name no evidence, products whose names are alike, facts known by heart, a
+temperature above 0.
 """
 
 from __future__ import annotations
@@ -265,7 +266,10 @@ class _Maker:
     def _example(self, name: str, thing: str, task: str, question: str, expect: Expect, split: Split) -> None:
         example = Example(f"{thing}: {name}", expect, question=question, group=thing, split=split, tags=(task,))
         self.examples.append(example)
-        self.recipes[example.id] = RECIPES[task]
+        recipe = RECIPES[task]
+        if self.dice.random() < 0.2:  # drawn freely, but not so that this mind errs more
+            recipe = replace(recipe, sampling=replace(recipe.sampling, temperature=0.4))
+        self.recipes[example.id] = recipe
 
     def _evidence(self, uri: str, line: str) -> tuple[Evidence, ...]:
         return () if self.dice.random() < 0.08 else (Evidence(uri, line),)

@@ -145,7 +145,7 @@ def test_the_next_move_is_affordable_possible_and_none_once_it_is_sure() -> None
     mended = {Side.KNOWLEDGE: Response.PASS}
     declined = told("content+abstention", evidence="absent", gold="unknown", abstained="wrongly", form="none")
     trusting = Sets(Rates(temper=Temper(1.0, 1.0, 8.0)))
-    sure = belief(declined, *(trial(Move.GOLD, mended) for _ in range(3)), sets=trusting)
+    sure = belief(declined, *(trial(Move.GOLD, mended) for _ in range(6)), sets=trusting)
     assert sure.sure
     assert next_move(sure, list(Move), 10) is None
 

@@ -101,6 +101,7 @@ FINDINGS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
         HEALTHY: {"none": 0.8, "told": 0.18, "untold": 0.02},
         C.REASONING: {"untold": 0.6, "told": 0.38, "none": 0.02},
     },
+    "sampling": {HEALTHY: {"fixed": 0.6, "drawn": 0.4}, C.UNSTABLE: {"drawn": 0.8, "fixed": 0.2}},
     "draws": {HEALTHY: {"all-fail": 0.85, "mixed": 0.15}, C.UNSTABLE: {"mixed": 0.8, "all-fail": 0.2}},
     "fails.content": {
         HEALTHY: {"no": 0.97, "yes": 0.03},

@@ -163,7 +163,7 @@ def buried(ground: Ground, site: Site) -> Site | None:
 
 def against_memory(ground: Ground, site: Site) -> Site | None:
     """The fact changed, everywhere and long ago; the model may still know it as it was."""
-    if not site.searches or len(_places(site)) != 1:
+    if not _states_facts(site) or len(_places(site)) != 1:
         return None
     place = _places(site)[0]
     text = ground.document(place.uri, site).text[place.start : place.end]
@@ -179,10 +179,16 @@ def against_memory(ground: Ground, site: Site) -> Site | None:
 
 def weaker_model(ground: Ground, site: Site) -> Site | None:
     """A model that reads worse."""
-    return replace(site, weaker=True) if site.searches and site.example.expect.facts else None
+    return replace(site, weaker=True) if _states_facts(site) else None
 
 
 # --- how ---------------------------------------------------------------------------------------------------
+
+
+def _states_facts(site: Site) -> bool:
+    """Whether stating facts is all it takes: a model that reads badly decides and formats badly too."""
+    expect = site.example.expect
+    return site.searches and bool(expect.facts) and expect.reasoning is None and expect.schema is None
 
 
 def _places(site: Site) -> list[Range]:

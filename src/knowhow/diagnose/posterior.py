@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowhow.diagnose.expected import ASKED, COMPOUND, HEALTHY, PAIRS, SINGLE, expected_response
-from knowhow.diagnose.rates import Rates, findings_of
+from knowhow.diagnose.rates import Rates, findings_of, telling
 from knowhow.types import Cause, Move, Response, Side, Signals, Trial
 
 Floats = NDArray[np.float64]
@@ -21,7 +21,7 @@ UNSEEN = 0.25
 """Chance that a cause comes about in a way that no planted fault had, where some were learned."""
 IMPOSSIBLE = 1e-6
 """Prior of a set that holds a cause the example cannot have."""
-SURE = 0.9
+SURE = 0.97
 """Posterior of a set of causes at which no more is tried."""
 LEAST = 0.5
 """Posterior below which no cause is named: as likely wrong as right."""
@@ -177,7 +177,7 @@ class Belief:
     def after(self, trial: Trial) -> Belief:
         """The belief once a trial is seen; what it could not measure changes nothing."""
         seen = {key: dict(counts) for key, counts in self.seen.items()}
-        for side, response in trial.responses.items():
+        for side, response in telling(trial).items():
             if response in self.responses(trial.move, side):
                 counts = seen.setdefault((trial.move, side), {})
                 counts[response] = counts.get(response, 0) + 1
@@ -258,7 +258,7 @@ def information(belief: Belief, move: Move) -> float:
     """Mutual information, in nats, between the set of causes and the responses to one draw of `move`."""
     sets, spread = belief.sets, belief.sets.rates.temper.spread
     joint = np.ones((1, len(sets.ways)))
-    for side in sorted(belief.sides):
+    for side in sorted(belief.sides if move is not Move.SWAPPED else belief.sides & {Side.KNOWLEDGE}):
         known = belief.responses(move, side)
         counts = belief.seen.get((move, side), {})
         drawn = spread + sum(counts.values())
@@ -272,7 +272,7 @@ def information(belief: Belief, move: Move) -> float:
 
 # --- clusters ---------------------------------------------------------------------------------------------
 
-POOL = 2.0
+POOL = 6.0
 """Cases that the design's prior counts as beside the cases of a cluster."""
 
 

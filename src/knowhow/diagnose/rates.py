@@ -136,20 +136,30 @@ class Rates:
 def findings_of(signals: Signals) -> dict[str, str]:
     """The findings that inference reads: the checks that failed one by one, and nothing that is the same for any cause.
 
-    Whether draws differ says nothing where only one was logged.
+    Where it declined, its behaviour was not seen; whether draws differ says nothing where only one was logged.
     """
     found = dict(signals.findings)
     failed = set(filter(None, found.pop("failed", "").split("+")))
     asks = found.pop("asks", None)
-    for check in ("content", "format", "style", "label", "reasoning"):
-        if check == "content" or asks is None or check in asks.split("+"):
+    declined = found.get("abstained") == "wrongly"
+    found["fails.content"] = "yes" if "content" in failed else "no"
+    for check in ("format", "style", "label", "reasoning"):
+        if not declined and (asks is None or check in asks.split("+")):
             found[f"fails.{check}"] = "yes" if check in failed else "no"
     found["fails.sources"] = "yes" if failed & _SOURCES else "no"
-    if found.get("abstained") == "wrongly" and found.get("fails.style") == "no":
-        del found["fails.style"]  # a decline has its own words, and their style is not looked at
     if found.get("draws") == "one":
         del found["draws"]
     return found
+
+
+def telling(trial: Trial) -> dict[Side, Response]:
+    """The responses of a trial that say something: what was measured, and of a swap only what became of the fact,
+    since another fact may call for another decision."""
+    return {
+        side: response
+        for side, response in trial.responses.items()
+        if response is not Response.UNMEASURED and (trial.move is not Move.SWAPPED or side is Side.KNOWLEDGE)
+    }
 
 
 def learn(model: str, known: Sequence[Known], healthy: Sequence[Signals] = (), temper: Temper | None = None) -> Rates:
@@ -166,8 +176,8 @@ def learn(model: str, known: Sequence[Known], healthy: Sequence[Signals] = (), t
         for side in Side:
             sides.add(side.value, kind, "failed" if side in case.sides else "held")
         for trial in case.trials:
-            for side, response in trial.responses.items():
-                if side in case.sides and response is not Response.UNMEASURED:
+            for side, response in telling(trial).items():
+                if side in case.sides:
                     responses.add(f"{trial.move} {side}", kind, response.value)
     for one in healthy:
         for name, value in findings_of(one).items():

@@ -50,6 +50,8 @@ class Signal(StrEnum):
     RULES = "rules"
     """"told" where the recipe's instructions or worked examples name every decision the rules can lead to, else
     "untold"; "none" where no rules are expected to be followed."""
+    SAMPLING = "sampling"
+    """Whether the model draws freely: "drawn" above temperature 0, else "fixed"."""
     DRAWS = "draws"
     """Of the logged draws: "one", "all-fail", "mixed"."""
 
@@ -79,6 +81,7 @@ def signals(case: Case, lab: Lab) -> Signals:
         Signal.LABEL: _label(case),
         Signal.ASKS: _asks(case.example.expect),
         Signal.RULES: _rules(case, lab),
+        Signal.SAMPLING: "drawn" if case.recipe.sampling.temperature > 0 else "fixed",
         Signal.DRAWS: _draws(case),
     }
     return Signals({name.value: value for name, value in findings.items()}, _details(case, versions, gone))

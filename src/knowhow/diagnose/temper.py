@@ -14,9 +14,9 @@ from knowhow.types import Move, Signals, Trial, fingerprint
 FOLDS = 4
 MOST = 10
 """Generations a simulated diagnosis may take."""
-_FINDINGS = (0.3, 0.45, 0.6, 0.8, 1.0)
+_FINDINGS = (0.45, 0.6, 0.8, 1.0)
 _TRIALS = (0.6, 0.8, 1.0)
-_SPREADS = (3.0, 8.0)
+_SPREADS = (4.0, 12.0)
 _LEAST = 0.005
 """Probability as which an impossible truth is scored, so that one odd case does not decide."""
 
