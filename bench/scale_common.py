@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIMS = 256
+WARMING = 80
+"""Questions asked before those that are timed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from knowhow.store.sqlite import SqliteStore
 from knowhow.store.writing import OpenIndex
 from knowhow.types import EVERYTHING, Document, Extract, Filter, IndexSpec, Progress, Recipe, SearchMode, SplitSpec
 from made_corpus import GROUPS, PER_DOCUMENT, MadeCorpus, customer, files, team
-from scale_common import Place, anonymous_mb, percentiles
+from scale_common import WARMING, Place, anonymous_mb, percentiles
 
 ALL = Filter(access=frozenset({EVERYTHING}))
 DEPTH = Recipe("rag").depth
@@ -144,7 +144,7 @@ def opened(place: Path) -> SqliteStore:
 
 
 def ask(place: Path) -> dict[str, object]:
-    """Every question once per way, after ten to warm up; then recall against the exact answers."""
+    """Every question once per way, after others to warm up."""
     questions: list[str] = json.loads(Place(place).questions.read_text())
     before = anonymous_mb()
     began = time.perf_counter()
@@ -153,7 +153,7 @@ def ask(place: Path) -> dict[str, object]:
     found: dict[str, object] = {"open_to_first_answer_s": round(time.perf_counter() - began, 2)}
     desk.close()
     store, embedder = opened(place), load_static()
-    for text in questions[:10]:
+    for text in questions[:WARMING]:
         search(store, embedder, text, Recipe("rag"), ALL)
     ways = {
         "hybrid": (SearchMode.HYBRID, ALL),
@@ -163,7 +163,7 @@ def ask(place: Path) -> dict[str, object]:
         "vector": (SearchMode.VECTOR, ALL),
     }
     for name, (mode, filter) in ways.items():
-        found[name] = _timed(store, embedder, questions, mode, filter, name)
+        found[name] = _timed(store, embedder, questions[WARMING:], mode, filter, name)
     found["anonymous_mb"] = round(anonymous_mb())
     found["anonymous_mb_of_it_before"] = round(before)
     store.close()
@@ -190,7 +190,7 @@ def _timed(
 
 def _narrow(number: int, name: str) -> Filter:
     """A customer, or an asker who holds one team's tag: another one each question."""
-    if name == "hybrid_access_1pct":
+    if name.endswith("access_1pct"):
         return Filter(access=frozenset({f"t{number % GROUPS:02}"}))
     return Filter(access=ALL.access, where={"customer": f"c{number % GROUPS:02}"})
 
@@ -199,25 +199,23 @@ def recall(place: Path) -> dict[str, object]:
     """Share of the ten nearest by an exact scan of float32 vectors that the store's vector side finds."""
     home = Place(place)
     ids, owners, asked = np.load(home.ids), np.load(home.owners), np.load(home.asked)
-    stored = home.stored(len(ids))
+    stored = np.array(home.stored(len(ids)))
     store = opened(place)
     index = store.indexes()[0][0].id
-    customers, teams = np.array([customer(int(i)) for i in owners]), np.array([team(int(i)) for i in owners])
-    found: dict[str, object] = {}
-    for name, groups in (("hybrid", None), ("hybrid_where_1pct", customers), ("hybrid_access_1pct", teams)):
-        hits = 0
-        scores = np.zeros((len(asked), len(ids)), np.float32) if len(ids) <= 200_000 else None
-        if scores is not None:
-            np.matmul(asked, stored.T, out=scores)
-        for number, vector in enumerate(asked):
-            row = scores[number] if scores is not None else stored @ vector
-            if groups is not None:
-                row = np.where(groups == number % GROUPS, row, -9)
-            wanted = set(ids[np.argpartition(-row, 10)[:10]].tolist())
-            filter = ALL if groups is None else _narrow(number, name)
-            near = store.candidates(index, "", vector, DEPTH, filter)
-            hits += len(wanted & set(near.ids[np.lexsort((near.ids, -near.vector))[:10]].tolist()))
-        found[name.replace("hybrid", "recall10")] = round(hits / 10 / len(asked), 4)
+    groups = {
+        "recall10": None,
+        "recall10_where_1pct": np.array([customer(int(i)) for i in owners]),
+        "recall10_access_1pct": np.array([team(int(i)) for i in owners]),
+    }
+    hits = dict.fromkeys(groups, 0)
+    for number, vector in enumerate(asked):
+        row = stored @ vector
+        for name, group in groups.items():
+            inside = row if group is None else np.where(group == number % GROUPS, row, -9)
+            wanted = set(ids[np.argpartition(-inside, 10)[:10]].tolist())
+            near = store.candidates(index, "", vector, DEPTH, ALL if group is None else _narrow(number, name))
+            hits[name] += len(wanted & set(near.ids[np.lexsort((near.ids, -near.vector))[:10]].tolist()))
+    found: dict[str, object] = {name: round(hit / 10 / len(asked), 4) for name, hit in hits.items()}
     store.close()
     return found
 

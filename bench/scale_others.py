@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scale_common import DIMS, Place, anonymous_mb, percentiles
+from scale_common import DIMS, WARMING, Place, anonymous_mb, percentiles
 
 Vector = NDArray[np.float32]
 POOL = 200
@@ -193,16 +193,16 @@ def load(side: Plain | Lance, place: Place) -> dict[str, Any]:
 
 
 def ask(side: Plain | Lance, place: Place, most: int) -> dict[str, Any]:
-    """Every question once after ten to warm up, then the vectors' recall."""
+    """Every question once after others to warm up, then the vectors' recall."""
     questions, asked = json.loads(place.questions.read_text())[:most], np.load(place.asked)
     began = time.perf_counter()
     side.open()
     side.ask(questions[0], asked[0])
     opening = time.perf_counter() - began
-    for text, vector in zip(questions[:10], asked, strict=False):
+    for text, vector in zip(questions[:WARMING], asked, strict=False):
         side.ask(text, vector)
     taken, worked = [], []
-    for text, vector in zip(questions, asked, strict=False):
+    for text, vector in zip(questions[WARMING:], asked[WARMING:], strict=False):
         began, busy = time.perf_counter(), time.process_time()
         side.ask(text, vector)
         taken.append(1000 * (time.perf_counter() - began))

@@ -61,7 +61,7 @@ class Bench:
             command = [sys.executable, str(HERE / "scale_knowhow.py"), step, str(self.place), *own]
         else:
             # A question takes the plain baseline most of a second at a million.
-            most = ["--most", "100"] if self.size > 200_000 and side == "plain" else []
+            most = ["--most", "180"] if self.size > 200_000 and side == "plain" else []
             python = self.lance if side == "lancedb" else sys.executable
             command = [python, str(HERE / "scale_others.py"), side, step, str(self.place), *most]
         print(f"{self.size:,}: {side} {step}", file=sys.stderr, flush=True)

@@ -12,7 +12,8 @@ _STEP_2 = {
     "iveness": "ive", "fulness": "ful", "ousness": "ous", "aliti": "al", "iviti": "ive", "biliti": "ble",
 }  # fmt: skip
 _STEP_3 = {"icate": "ic", "ative": "", "alize": "al", "iciti": "ic", "ical": "ic", "ful": "", "ness": ""}
-_STEP_4 = "ement ance ence able ible ment sion tion ant ent ism ate iti ous ive ize al er ic ou".split()
+_STEP_4 = tuple("ement ance ence able ible ment sion tion ant ent ism ate iti ous ive ize al er ic ou".split())
+_ENDS_2, _ENDS_3 = tuple(_STEP_2), tuple(_STEP_3)
 _GERMAN = ("ern", "em", "en", "er", "es", "e")
 _GERMAN_STEM = 5
 """Letters that must be left; chosen by measurement like the endings (docs/search.md)."""
@@ -26,9 +27,13 @@ def stem(word: str) -> str:
     word = _past(word)
     if word.endswith("y") and _has_vowel(word[:-1]):
         word = word[:-1] + "i"
-    word = _replace(word, _STEP_2)
-    word = _replace(word, _STEP_3)
-    word = _drop(word)
+    # Asking for all endings at once is cheap, and most words have none of them.
+    if word.endswith(_ENDS_2):
+        word = _replace(word, _STEP_2)
+    if word.endswith(_ENDS_3):
+        word = _replace(word, _STEP_3)
+    if word.endswith(_STEP_4):
+        word = _drop(word)
     word = _tidy(word)
     return _german(word)
 
