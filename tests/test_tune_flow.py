@@ -15,6 +15,7 @@ from knowhow.answer.decline import NOT_STATED
 from knowhow.errors import ConfigProblem
 from knowhow.lessons.collect import suite_lessons
 from knowhow.lessons.lint import Beside, LintReport, lint
+from knowhow.tune import probes
 from knowhow.tune import tune as flow
 from knowhow.tune.forecast import Outlook as ForecastOutlook
 from knowhow.tune.report import Decision, Refusal, TuneReport, to_markdown, to_page
@@ -54,7 +55,14 @@ def planned(workspace: Workspace, suite: Suite, **changes: object) -> tuple[Tune
     course = workspace.adapters.course(lessons, RECIPE, suite)
     seed = next(_seeds)
     plan = TunePlan(
-        suite, course, usual_target(suite.examples), TrainPlan(seed=seed), f"slot{seed}", probes=PROBES, margin=MARGIN
+        suite,
+        course,
+        usual_target(suite.examples),
+        TrainPlan(seed=seed),
+        f"slot{seed}",
+        probes=PROBES,
+        margin=MARGIN,
+        rehearse=0.0,
     )
     return replace(plan, **changes), lint(lessons, workspace._parts.embedder(), Beside())  # type: ignore[arg-type]
 
@@ -107,6 +115,19 @@ def test_a_second_run_trains_and_asks_nothing_again(workspace: Workspace) -> Non
     assert bench.calls == []
     assert (again.gates, again.runs, again.decision) == (first.gates, first.runs, first.decision)
     assert [one.score for one in again.homes] == [one.score for one in first.homes]
+
+
+def test_the_base_rehearses_its_own_replies_to_other_tasks_than_the_gates_ask(workspace: Workspace) -> None:
+    suite, trainer = letters(), FakeTrainer()
+    tuned(workspace, suite, untrained(suite), perfect(suite), trainer, rehearse=0.5)
+    (course,) = trainer.courses
+    made = [row for row in course.rows if row.id.startswith("rehearsal")]
+    assert len(made) == 30
+    assert {row.target for row in made} <= {"I have no idea.", NOT_STATED}, "what the base says, whatever that is"
+    assert len({row.prompt[0].content for row in made}) == 2, "with a text and without"
+    asked = {row.prompt[1].content for row in made}
+    for tasks in (probes.ability(200), probes.reading(200), probes.declining(200)):
+        assert not asked & {one.asked for one in tasks.examples}
 
 
 # --- planted regressions, each blocked by its gate --------------------------------------------------------

@@ -12,6 +12,7 @@ from knowhow.backends.fake import FakeChat
 from knowhow.evaluate.fit import right_answer
 from knowhow.evaluate.single import Setup
 from knowhow.tune import probes
+from knowhow.tune.make import Course
 from knowhow.tune.registry import CONFIG, GGUF, WEIGHTS
 from knowhow.types import (
     ChatRequest,
@@ -19,6 +20,8 @@ from knowhow.types import (
     Device,
     Example,
     Expect,
+    Lessons,
+    Message,
     ParityReport,
     Precision,
     Recipe,
@@ -151,7 +154,16 @@ class FakeTrainer:
 
     def __init__(self, parity_kl: float = 0.001) -> None:
         self.parity_kl = parity_kl
+        self.courses: list[Course] = []
         self.trainings = 0
+
+    def course(self, lessons: Lessons, recipe: Recipe, suite: Suite | None = None) -> Course:
+        rows = tuple(
+            TrainRow(one.id, (Message("system", one.system), Message("user", one.question)), one.target)
+            for one in lessons.lessons
+        )
+        self.courses.append(Course(recipe, lessons, rows))
+        return self.courses[-1]
 
     def trainer(self) -> FakeTrainer:
         return self

@@ -49,6 +49,7 @@ Margin = Annotated[float, typer.Option("--margin", min=0.001, max=1, help="How m
 Grounded = Annotated[
     bool, typer.Option("--grounded", help="Show evidence among other passages, and a fifth of the lessons none.")
 ]
+Rehearse = Annotated[float, typer.Option("--rehearse", min=0, max=2, help="General tasks rehearsed for each lesson.")]
 LeaveOut = Annotated[bool, typer.Option("--leave-out", help="Leave out lessons with errors.")]
 Anyway = Annotated[bool, typer.Option("--anyway", help="Train and measure although a cheaper home does it.")]
 Forecast = Annotated[
@@ -78,6 +79,7 @@ def tune(
     probes: Probes = 250,
     margin: Margin = 0.05,
     grounded: Grounded = False,
+    rehearse: Rehearse = 0.25,
     leave_out: LeaveOut = False,
     anyway: Anyway = False,
     forecast: Forecast = None,
@@ -97,8 +99,8 @@ def tune(
     """
     train = TrainPlan("", method, rank, 2.0 * rank, epochs=epochs, max_steps=steps, batch=batch, learning_rate=rate,
                       max_tokens=max_tokens, seed=seed)  # fmt: skip
-    asked = Asked(suite, tuple(lessons or ()), traces, recipe, target, promote, probes, margin, grounded, leave_out,
-                  anyway, forecast, dry_run)  # fmt: skip
+    asked = Asked(suite, tuple(lessons or ()), traces, recipe, target, promote, probes, margin, grounded, rehearse,
+                  leave_out, anyway, forecast, dry_run)  # fmt: skip
     report = _tuned(asked, train, yes, workspace)
     _write_reports(report, html, markdown)
     if as_json:
@@ -122,6 +124,7 @@ class Asked:
     probes: int
     margin: float
     grounded: bool
+    rehearse: float
     leave_out: bool
     anyway: bool
     forecast: float | None
@@ -153,6 +156,7 @@ def _tuned(asked: Asked, train: TrainPlan, yes: bool, workspace: Path | None) ->
             probes=asked.probes,
             margin=asked.margin,
             grounded=asked.grounded,
+            rehearse=asked.rehearse,
             leave_out=asked.leave_out,
             anyway=asked.anyway,
             forecast=asked.forecast,

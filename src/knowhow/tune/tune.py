@@ -9,6 +9,7 @@ from typing import Protocol
 
 from knowhow.evaluate.stats import estimate
 from knowhow.lessons.lint import Fault, LintReport
+from knowhow.lessons.rehearsal import SHARE, asked_with, general_tasks, part, rehearsed
 from knowhow.ports import Trainer
 from knowhow.tune.curves import classifier_outlook, training_outlook
 from knowhow.tune.gates import MARGIN
@@ -21,10 +22,14 @@ from knowhow.tune.target import Target
 from knowhow.types import (
     Adapter,
     AdapterReport,
+    Check,
     GateOutcome,
     GateResult,
     Home,
+    Lessons,
     Progress,
+    Recipe,
+    Row,
     Split,
     Suite,
     TrainEvent,
@@ -54,6 +59,8 @@ class TunePlan:
     """Small general tasks of each kind that the gates ask."""
     margin: float = MARGIN
     """How much worse counts as held."""
+    rehearse: float = SHARE
+    """General tasks that are rehearsed for each lesson; 0 = none."""
     anyway: bool = False
     """Train although a refusal stands; the gates decide all the same."""
     forecast: float | None = None
@@ -66,6 +73,10 @@ class TunePlan:
 
 class Trainers(Protocol):
     """Who trains, asked for only once nothing speaks against it."""
+
+    def course(self, lessons: Lessons, recipe: Recipe, suite: Suite | None = None) -> Course:
+        """Lessons as rows that `recipe` asks."""
+        ...
 
     def trainer(self) -> Trainer:
         """Raises `ConfigProblem` with the command where what training needs is not installed."""
@@ -103,6 +114,9 @@ def tune(
     report = replace(report, outlook=classifier_outlook(plan.suite, shop.bench, CLOSED))
     if report.refused and not plan.anyway:
         return report
+    if plan.rehearse:
+        plan = yield from _rehearsed(plan, shop)
+        report = replace(report, notes=(*report.notes, *plan.course.lessons.notes[-1:]))
     if (adapter := _known(plan, shop.registry)) is None:
         trainer = shop.trainers.trainer()
         price = trainer.price(plan.train, plan.course.rows, plan.course.validation)
@@ -182,6 +196,21 @@ def _homes(plan: TunePlan, shop: Shop, split: Split) -> Generator[TuneEvent, Non
         found.append(one)
         yield _scored(one, split)
     return found
+
+
+def _rehearsed(plan: TunePlan, shop: Shop) -> Generator[TuneEvent, None, TunePlan]:
+    """The plan with the base's own replies to general tasks among the lessons."""
+    course = plan.course
+    suite = general_tasks(round(plan.rehearse * len(course.rows)), seed=plan.train.seed)
+    rows: list[Row] = []
+    for text in (False, True):
+        some, asked_as = part(suite, text=text), asked_with(course.recipe, text=text)
+        if some.examples:
+            target = Target((Check.ABSTENTION,))
+            flow = measure(Home.MODEL, asked_as, some, Split.TRAIN, target, shop.bench, workers=plan.workers)
+            rows += (yield from flow).rows
+    lessons = rehearsed(course.lessons, suite, rows, course.recipe)
+    return replace(plan, course=shop.trainers.course(lessons, course.recipe, plan.suite))
 
 
 def _known(plan: TunePlan, registry: Registry) -> Adapter | None:

@@ -18,6 +18,7 @@ from knowhow.lessons.collect import by_split, check_lessons, held_out, joined, s
 from knowhow.lessons.grounding import Grounding, grounded
 from knowhow.lessons.lint import Beside, LintReport, lint
 from knowhow.lessons.prompts import Prompter, example_of
+from knowhow.lessons.rehearsal import SHARE
 from knowhow.ports import Record
 from knowhow.suites import locate_evidence
 from knowhow.tune.report import TuneReport
@@ -94,6 +95,7 @@ class TuneRequest:
     margin: float = 0.05
     grounded: bool = False
     """Show evidence among distractors, and a share of the lessons none."""
+    rehearse: float = SHARE
     leave_out: bool = False
     anyway: bool = False
     forecast: float | None = None
@@ -208,6 +210,7 @@ class Tuning:
             name=asked.promote,
             probes=asked.probes,
             margin=asked.margin,
+            rehearse=asked.rehearse,
             anyway=asked.anyway,
             forecast=asked.forecast,
             dry_run=asked.dry_run,
