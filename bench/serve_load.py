@@ -30,14 +30,16 @@ import httpx2
 WORDS = "kettle battery contract ticket office train return salary museum harbour paper window letter engine".split()
 
 
-def write_documents(folder: Path, count: int, seed: int) -> None:
-    """Small documents, each with one fact that a question can ask for."""
+def write_documents(folder: Path, count: int, seed: int, thing: str) -> None:
+    """Small documents about things of one kind, each with one fact that a question can ask for."""
     draw = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         body = " ".join(draw.choices(WORDS, k=120))
-        text = f"# Item {seed}-{number}\n\nThe price of item {seed}-{number} is {number + 7} euros.\n\nNotes: {body}.\n"
-        (folder / f"{number}.md").write_text(text)
+        name = f"{thing} {seed}-{number}"
+        (folder / f"{number}.md").write_text(
+            f"# {name}\n\nThe price of {name} is {number + 7} euros.\n\nNotes: {body}.\n"
+        )
 
 
 def serve(home: Path, latency: float) -> None:
@@ -149,7 +151,7 @@ def steady(memory: Sequence[int]) -> dict[str, Any]:
 
 def ingest_beside(home: Path, address: str) -> str:
     """Starts a job that reads a source with many changed files; returns its id."""
-    write_documents(home.parent / "more", 4000, 2)
+    write_documents(home.parent / "more", 4000, 2, "vessel")
     reply = httpx2.post(f"{address}/api/jobs", json={"verb": "ingest", "source": "more"})
     return str(reply.json()["id"])
 
@@ -162,8 +164,8 @@ def measure(seconds: float, clients: int, latency: float, documents: int) -> dic
         home = Path(scratch) / "desk"
         home.mkdir()
         (home / "knowhow.toml").write_text('[recipes.rag]\nmodel = "extractive"\n')
-        write_documents(Path(scratch) / "docs", documents, 1)
-        write_documents(Path(scratch) / "more", 1, 2)
+        write_documents(Path(scratch) / "docs", documents, 1, "item")
+        write_documents(Path(scratch) / "more", 1, 2, "vessel")
         with Workspace.open(home) as workspace:
             workspace.ingest(Path(scratch) / "docs", name="docs")
             workspace.ingest(Path(scratch) / "more", name="more")

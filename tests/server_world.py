@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,24 +52,43 @@ class Site:
         return reply.json()
 
 
-def start(folder: Path, toml: str = TOML) -> tuple[Workspace, Path]:
-    """A workspace with the three documents."""
-    docs = folder / "docs"
-    docs.mkdir(parents=True)
-    for name, text in (("returns.md", RETURNS), ("shipping.md", SHIPPING), ("salary.md", SALARY)):
-        (docs / name).write_text(text)
+def start(folder: Path, toml: str = TOML, *, own: bool = False) -> tuple[Workspace, Path]:
+    """A workspace with the three documents, and their folder; `own` documents may be changed."""
+    docs = folder / "docs" if own else _made() / "docs"
     home = folder / "desk"
-    home.mkdir()
+    if own:
+        _write(docs)
+        home.mkdir(parents=True)
+    else:
+        shutil.copytree(_made() / "desk", home)
     (home / "knowhow.toml").write_text(toml)
     workspace = Workspace.open(home)
-    workspace.ingest(docs)
+    if own:
+        workspace.ingest(docs)
     return workspace, docs
 
 
+@cache
+def _made() -> Path:
+    """A workspace that is ingested once and copied for each test."""
+    folder = Path(tempfile.mkdtemp(prefix="knowhow-site-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _write(folder / "docs")
+    with Workspace.init(folder / "desk") as workspace:
+        workspace.ingest(folder / "docs")
+    return folder
+
+
+def _write(docs: Path) -> None:
+    docs.mkdir(parents=True)
+    for name, text in (("returns.md", RETURNS), ("shipping.md", SHIPPING), ("salary.md", SALARY)):
+        (docs / name).write_text(text)
+
+
 @contextmanager
-def serving(folder: Path, options: Options | None = None, toml: str = TOML) -> Iterator[Site]:
+def serving(folder: Path, options: Options | None = None, *, own: bool = False) -> Iterator[Site]:
     """The application over such a workspace, started and stopped."""
-    workspace, docs = start(folder, toml)
+    workspace, docs = start(folder, own=own)
     with workspace:
         app = create_app(workspace, options)
         client = TestClient(

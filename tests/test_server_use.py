@@ -118,7 +118,12 @@ def test_an_evaluation_is_started_followed_and_read(site: Site) -> None:
     assert get(site, "/api/jobs")["items"][0]["id"] == started.json()["id"]
 
 
-def test_a_known_source_is_read_again_and_hidden_names_stay_hidden(site: Site) -> None:
+def test_a_known_source_is_read_again_and_hidden_names_stay_hidden(tmp_path: Path) -> None:
+    with serving(tmp_path, own=True) as site:
+        read_again(site)
+
+
+def read_again(site: Site) -> None:
     (site.docs / "new.md").write_text("# New\n\nThe museum opens at noon.")
     (site.docs / "secret-plan.md").write_text("---\naccess: hr\n---\n# Plan\n\nWe move.")
     bob = site.key("bob", "edit")

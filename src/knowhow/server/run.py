@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 from types import FrameType
@@ -22,12 +23,14 @@ GRACE = 20
 
 
 class _Uvicorn(uvicorn.Server):
-    """Tells endless streams that the server stops, which they would otherwise hold up."""
+    """Stopping is how a server ends well: no signal is raised again behind it, and endless streams, which would hold
+    it up, are told."""
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as uvicorn calls it
         server: Server = self.config.loaded_app.state.server
         server.stopping.set()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def refuse_open(keys: Keys, host: str) -> None:
