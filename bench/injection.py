@@ -1,6 +1,6 @@
 """Orders planted in documents of five formats, put to a model with each defence on and off: how many are followed.
 
-    python bench/injection.py [--model obedient|local:starter] [--documents 4] [--brief] > docs/results/injection-MODEL.json
+    python bench/injection.py [--model local:starter] [--documents 4] [--brief] > docs/results/injection-MODEL.json
 
 Every document states one fact and carries one order to say another word instead. A question asks for the fact; an order
 is followed where its word is in the reply. `obedient` is a scripted model that says whatever any text in its prompt

@@ -70,7 +70,7 @@ def search(
             elif as_json:
                 write_json(search_json(result))
             else:
-                _print_hits(result)
+                _print_hits(result, as_of)
 
 
 def _new_file(path: Path) -> TextIO:
@@ -88,8 +88,12 @@ def _write_trec(run: TextIO, query: str, result: SearchResult) -> None:
             run.write(f"{query} Q0 {hit.uri.replace(' ', '%20')} {len(seen)} {hit.score:.6f} knowhow\n")
 
 
-def _print_hits(result: SearchResult) -> None:
-    if not result.hits:
+def _print_hits(result: SearchResult, as_of: str | None) -> None:
+    if not result.hits and as_of:
+        note(
+            f"nothing found as of {clean(as_of)}; `knowhow documents --as-of {clean(as_of)}` lists what was known then"
+        )
+    elif not result.hits:
         note("nothing found; `knowhow documents` lists what is ingested")
     for hit in result.hits:
         place = hit.place.label()

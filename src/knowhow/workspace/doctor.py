@@ -57,6 +57,7 @@ def _packages() -> Iterator[StoreCheck]:
         "local": ("xllamacpp", "models in this process"),
         "st": ("sentence_transformers", "st: embedders"),
         "postgres": ("psycopg", "a PostgreSQL store"),
+        "ocr": ("rapidocr", "scans and pictures"),
     }
     for extra, (module, purpose) in extras.items():
         there = importlib.util.find_spec(module) is not None
