@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -154,9 +155,10 @@ class _Worker:
             yield line
         code = self._process.wait()
         if code < 0:
+            why = ", most often for lack of memory: lower at_once or max_tokens, or close other programs, and"
             raise ConfigProblem(
-                f"the training process was killed (signal {-code}), most often for lack of memory: lower at_once or "
-                f"max_tokens, or close other programs, and run the same command again; {self._going_on()}"
+                f"the training process was killed (signal {-code}){why if -code == signal.SIGKILL else ':'} run the "
+                f"same command again; {self._going_on()}"
             )
         if code:
             raise KnowhowError(f"the training process ended with status {code}: {self._last_words()}")
