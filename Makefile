@@ -80,6 +80,7 @@ prove: .venv/.tests ## measure anew what docs/results/ says; needs DATA
 	$(BIN)/python bench/ask_quality.py nq --model local:starter --data $(DATA) --work build/prove/ask --write
 	$(BIN)/python bench/handbooks.py --data $(DATA) > docs/results/handbooks.json
 	$(BIN)/python bench/readers.py $(DATA)/messy_docs --json > docs/results/readers.json
+	$(BIN)/python bench/side_by_side.py $(DATA) 10000 100000 1000000 --work build/prove/scale $(if $(LANCE),--lance $(LANCE))
 	KNOWHOW_LEAK_TRIALS=100000 $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/test_leaks.py tests/test_server_leaks.py
 	$(BIN)/python bench/serve_load.py --seconds 300 > docs/results/serve.json
 	KNOWHOW_KILLS=1000 $(BIN)/python -m pytest -o faulthandler_timeout=0 -s tests/test_store_crash.py
