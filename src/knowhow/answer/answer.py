@@ -213,7 +213,7 @@ def _decided(asked: Asked, log: Log) -> Answer:
     citations = tuple(_placed(citation, asked.corpus) for citation in reading.citations)
     if asked.recipe.schema is None:
         if decline.declines(reading.plain):
-            told = f"{decline.NOT_STATED} The model found no answer in the {len(shown)} passages it was shown."
+            told = f"{decline.NOT_STATED} The model found no answer in {_passages(len(shown))} it was shown."
             return log.declined(Decline.NOT_STATED, reading.text, told if shown else decline.NOT_KNOWN, citations)
         founded = [check for check in reading.checks if check["ranges"] and check["support"] != Support.NO]
         if reading.checks and not founded:
@@ -225,7 +225,11 @@ def _unfounded(reading: Reading, shown: Sequence[Shown]) -> str:
     looked_at = [range_ for check in reading.checks for range_ in (*check["ranges"], check["nearest"]) if range_]
     reasons = [reason for range_ in looked_at for reason in range_["reasons"]]
     why = f" ({reasons[0]})" if reasons else ""
-    return f"{decline.NOT_STATED} None of the {len(shown)} passages shown bears out what the model replied{why}."
+    return f"{decline.NOT_STATED} What the model replied is not borne out by {_passages(len(shown))} it was shown{why}."
+
+
+def _passages(count: int) -> str:
+    return "the passage" if count == 1 else f"the {count} passages"
 
 
 def _placed(citation: Citation, corpus: Corpus) -> Citation:

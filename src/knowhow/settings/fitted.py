@@ -24,10 +24,10 @@ class Suits:
 
 
 FITTED: Mapping[str, Suits] = {
-    "local:starter": Suits({"wording": Wording.SHORT}, {"k": 2, "budget": 600}),
+    "local:starter": Suits({"wording": Wording.SHORT}, {"k": 3, "budget": 900}),
 }
-"""By model, chosen by measurement (docs/answers.md): so small a model loses the answer among six passages and the
-question among long instructions."""
+"""By model (docs/results/evaluate.md): so small a model loses the answer among six passages and the question among long
+instructions."""
 
 
 @dataclass(frozen=True, slots=True)
