@@ -77,10 +77,14 @@ def rehearsed(lessons: Lessons, suite: Suite, rows: Iterable[Row], recipe: Recip
 
 def _object(draw: random.Random) -> tuple[str, str]:
     thing = draw.choice(_OBJECTS)
-    return draw.choice((
-        f"What is a {thing} used for?", f"Write one short sentence about a {thing}.",
-        f"Is a {thing} heavier than a car?", f"What is a {thing} usually made of?", f"Where in a house do you find a {thing}?",
-    )), ""  # fmt: skip
+    asked = (
+        f"What is a {thing} used for?",
+        f"Write one short sentence about a {thing}.",
+        f"Is a {thing} heavier than a car?",
+        f"What is a {thing} usually made of?",
+        f"Where in a house do you find a {thing}?",
+    )
+    return draw.choice(asked), ""
 
 
 def _animal(draw: random.Random) -> tuple[str, str]:
