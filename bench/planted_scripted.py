@@ -16,8 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from scripted_world import World, make_world
-
 from knowhow.backends.embed_static import load_static
 from knowhow.diagnose import proof_report as report
 from knowhow.diagnose.case import Lab
@@ -27,6 +25,7 @@ from knowhow.diagnose.score import said_json, truth_json
 from knowhow.suites.jsonl import write_lines
 from knowhow.types import Example, Progress, Recipe, Split
 from knowhow.workspace.planting import survival
+from scripted_world import World, make_world
 
 T = TypeVar("T")
 

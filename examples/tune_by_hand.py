@@ -38,7 +38,7 @@ file = starter_file()
 tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
 base = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
 
-# Each weight W stays as it is; beside it come B·A·α/r, of which A and B are learned. B starts at 0: nothing changes yet.
+# Each weight W stays as it is; beside it come B·A·α/r, of which A and B are learned. B starts at 0.
 model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM"))
 learned = [weight for weight in model.parameters() if weight.requires_grad]
 print(f"{sum(weight.numel() for weight in learned):,} of {model.num_parameters():,} numbers are learned")

@@ -39,8 +39,8 @@ def test_every_command_has_help_with_an_example_and_json(
     assert execute([*path, "--help"]) == 0
     text = capsys.readouterr().out
     assert f"Example: knowhow {' '.join(path)}" in text
-    # The demo is for looking at; an export is JSON as it is.
-    assert "--json" in text or path in (["demo"], ["runs", "export"])
+    # The demo is for looking at; an export is JSON as it is; servers speak to programs already.
+    assert "--json" in text or path in (["demo"], ["runs", "export"], ["serve"], ["mcp"])
 
 
 def test_the_list_of_commands_shows_whole_sentences(capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,7 +144,9 @@ def test_the_next_move_is_affordable_possible_and_none_once_it_is_sure() -> None
     assert next_move(open_, [Move.PROBE], 10) is None
     mended = {Side.KNOWLEDGE: Response.PASS}
     trusting = Sets(Rates(temper=Temper(1.0, 1.0, 30.0)))
-    found = told(evidence="absent", gold="unknown", abstained="wrongly", decline="nothing-relevant", form="none", asks="")
+    found = told(
+        evidence="absent", gold="unknown", abstained="wrongly", decline="nothing-relevant", form="none", asks=""
+    )
     sure = belief(found, *(trial(Move.GOLD, mended) for _ in range(6)), sets=trusting)
     assert sure.sure
     assert next_move(sure, list(Move), 10) is None

@@ -36,6 +36,7 @@ def steps(folder: Path, documents: int) -> dict[str, int]:
     for filter in (ALL, Filter(where={"office": 5})):
         found = store.candidates(index, "laptop of office 5", vector_of("laptop"), 10, filter)
         assert store.passages(index, found.ids[:10].tolist(), filter)
+    store.candidates(index, "another text", vector_of("laptop"), 10, ALL)
     counted.taken.clear()  # the first question of each kind fills what is remembered
     for filter in (ALL, Filter(where={"office": 5})):
         found = store.candidates(index, "laptop of office 5", vector_of("laptop"), 10, filter)

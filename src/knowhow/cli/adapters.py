@@ -34,7 +34,7 @@ def adapters(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Trained behaviour: what there is, what answers; alone, lists it.
+    """Trained behaviour; alone, lists it.
 
     \b
     Example: knowhow adapters

@@ -80,7 +80,9 @@ def diagnose(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say why answers failed, by experiment: knowledge or behaviour, which, and what mends it.
+    """Say why answers failed: knowledge or behaviour.
+
+    Which of either, by experiment, and what mends it.
 
     Interrupted, it goes on where it stopped. Exit code 6: the money is spent; 7: the model cannot be used; 8: it failed
     half-way, and what was found until then is shown.

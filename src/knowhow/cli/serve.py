@@ -38,8 +38,9 @@ def serve(
     ] = False,
     workspace: options.In = None,
 ) -> None:
-    """Answer over HTTP: an OpenAI-compatible API, the verbs under /api, and the console.
+    """Answer over HTTP, for any OpenAI client.
 
+    The verbs are under /api, and the reference of every route in docs/api.md.
     It listens on this machine only, unless there are keys (`knowhow keys add`).
 
     \b
@@ -60,12 +61,14 @@ def serve(
         app = create_app(opened, Options(hosts, max_body * MB, seconds, asks, mcp, otel))
         with listen(host, port) as listening:
             shown, taken = listening.getsockname()[:2]
-            note(f"knowhow at http://{f'[{shown}]' if ':' in shown else shown}:{taken}  (stop with Ctrl-C)")
+            note(f"listening at http://{f'[{shown}]' if ':' in shown else shown}:{taken}  (stop with Ctrl-C)")
             run(app, listening)
 
 
 def mcp(access: options.Access = None, workspace: options.In = None) -> None:
-    """Offer search, ask and get_document to an agent over stdio (Model Context Protocol).
+    """Offer tools to an agent (Model Context Protocol).
+
+    They are search, ask and get_document, over stdio.
 
     \b
     Example: knowhow mcp -w support-desk --access shop

@@ -90,7 +90,9 @@ def tune(
     workspace: options.In = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train behaviour that nothing cheaper gives, prove it, and promote it, or say why not.
+    """Train behaviour that nothing cheaper gives.
+
+    What is trained is proved and promoted, or refused with the reason.
 
     Interrupted, it goes on where it stopped. Exit code 5: refused.
 

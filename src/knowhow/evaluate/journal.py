@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from knowhow.answer.call import KIND as CALL
-from knowhow.ports import Record, Records
+from knowhow.ports import Record, Records, StoreCheck
 from knowhow.types import EVERYTHING
 
 WAIT_S = 0.2
@@ -70,6 +70,10 @@ class Journal:
     def purge(self, uri: str) -> int:
         self.flush()
         return self._records.purge(uri)
+
+    def check(self, *, repair: bool = False) -> list[StoreCheck]:
+        self.flush()
+        return self._records.check(repair=repair)
 
     def wipe(self) -> None:
         self.flush()

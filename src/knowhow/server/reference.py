@@ -42,7 +42,7 @@ def _roles() -> dict[tuple[str, str], str]:
     found = {}
     for route in (one for router in ROUTERS for one in router.routes if isinstance(one, APIRoute)):
         needed = [one.call.role.value for one in route.dependant.dependencies if isinstance(one.call, Needs)]
-        found.update({(method, route.path_format): needed[0] for method in route.methods if needed})
+        found.update({(method, route.path_format): needed[0] for method in route.methods or () if needed})
     return found
 
 

@@ -176,7 +176,7 @@ class Database:
                     target.execute(f"delete from {table}")
                     # In the order of the key: SQLite reads the table itself then, not an index that has all columns.
                     columns = target.execute(f"select name from pragma_table_info('{table}') where pk > 0 order by pk")
-                    order = ", ".join(name for (name,) in columns.fetchall()) or "rowid"
+                    order = ", ".join(str(name) for (name,) in columns.fetchall()) or "rowid"
                     try:
                         for row in self.connection().execute(f"select * from {table} not indexed order by {order}"):
                             target.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
