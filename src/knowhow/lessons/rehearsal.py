@@ -15,7 +15,7 @@ from knowhow.answer import prompt
 from knowhow.types import Context, Example, Expect, Lesson, Lessons, Origin, Recipe, Row, Sampling, Split, Suite
 
 SHARE = 0.25
-"""Rehearsed rows for each lesson; chosen in docs/results/tune.md."""
+"""Rehearsed rows for each lesson: a starting point, not yet measured (docs/results/tune.md)."""
 _REPLY = 48
 _PEOPLE = "Ada Boris Clara Dmitri Elena Farid Gunnar Hana Ivo Jonas Kira Leo Maya Nils Olga Pablo Rosa Stefan".split()
 _JOBS = "baker teacher nurse plumber gardener pilot driver tailor cook painter clerk farmer".split()
