@@ -36,7 +36,6 @@ def steps(folder: Path, documents: int) -> dict[str, int]:
     for filter in (ALL, Filter(where={"office": 5})):
         found = store.candidates(index, "laptop of office 5", vector_of("laptop"), 10, filter)
         assert store.passages(index, found.ids[:10].tolist(), filter)
-    store.candidates(index, "another text", vector_of("laptop"), 10, ALL)
     counted.taken.clear()  # the first question of each kind fills what is remembered
     for filter in (ALL, Filter(where={"office": 5})):
         found = store.candidates(index, "laptop of office 5", vector_of("laptop"), 10, filter)
@@ -44,7 +43,8 @@ def steps(folder: Path, documents: int) -> dict[str, int]:
     store.apply(index, [put("007.md", "another text", metadata={"office": 7})])
     store.candidates(index, "another text", vector_of("laptop"), 10, ALL)
     store.close()
-    return counted.taken
+    # Vectors are read for at most the pool that is compared exactly, and which of equals are in it is chance.
+    return {sql: taken for sql, taken in counted.taken.items() if "vector from passage" not in sql}
 
 
 def test_statements_do_the_same_work_in_a_corpus_ten_times_as_large(
