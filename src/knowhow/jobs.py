@@ -33,7 +33,7 @@ ACTIVE = "active"
 """The parent of jobs that are queued or running, so that they are found without reading those that ended."""
 PARALLEL = 2
 """Jobs that run at once."""
-ATTEMPTS = 3
+ATTEMPTS = 5
 """Times a job is begun again after the server died under it."""
 TICK = 0.25
 """Seconds between looks at what is queued, cancelled, or written to a job's progress."""
