@@ -43,10 +43,10 @@ MARGIN = 0.12
 _seeds = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """One for all tests: what is asked without an adapter is asked once, and each test trains another adapter."""
-    with Workspace.init(tmp_path_factory.mktemp("tune")) as opened:
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """One a test: replies are remembered by the name of the model, and tests give one name to several scripts."""
+    with Workspace.init(tmp_path / "tune") as opened:
         yield opened
 
 
